@@ -1,0 +1,234 @@
+"""
+The only writer: sends a step's changes, each once, with an intent on disk before it.
+
+What is so already is adopted, not sent. Waiting is bounded: an operation that does not end in time is reported as in
+doubt, and the next run reads what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.polling import LROPoller
+
+from runbook_lib.arm.session import Session
+from runbook_lib.errors import Drift, PlanRefused, WriteFailed
+from runbook_lib.plan import is_done, moved, plan_digest, project
+from runbook_lib.records import Change, Inventory, Plan, Step, resource_group_of, subscription_of
+
+__all__ = ["Applied", "apply_step", "check_plan"]
+
+# Recorded operations of this job end within ten minutes; the service's own Retry-After is 60 s at most.
+DEADLINE = 1800.0
+POLL = 10.0
+FABRIC = "Azure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """
+    How one change ended: `done`, `adopted` or `failed`.
+    """
+
+    change: Change
+    outcome: str
+    code: str = ""
+    message: str = ""
+
+
+def check_plan(plan: Plan, session: Session) -> None:
+    """
+    Refuse a plan that was edited, or made for another target.
+
+    Raises:
+        PlanRefused: with what does not agree.
+    """
+    if plan_digest(plan.steps) != plan.digest:
+        raise PlanRefused("plan_edited", digest=plan.digest)
+    if plan.target != session.target.mark:
+        raise PlanRefused("plan_target", planned=plan.target, found=session.target.mark)
+
+
+def apply_step(session: Session, observed: Inventory, step: Step) -> Iterator[Applied]:
+    """
+    Send what *step* still lacks, one change after the other, and yield how each ended.
+
+    A change that fails does not keep the others of its step from being tried, unless they rest on it.
+
+    Raises:
+        Drift: what the step rests on is not as planned; nothing was sent.
+    """
+    if differences := moved(step, observed):
+        first = differences[0]
+        raise Drift(
+            "drift",
+            resource=first.resource,
+            field=first.field or "existence",
+            expected=first.expected,
+            found=first.found,
+            more=len(differences) - 1,
+        )
+    world = observed
+    failed: set[str] = set()
+    for change in step.changes:
+        ended = _apply(session, world, change, failed)
+        if ended.outcome == "failed":
+            failed.add(change.target.lower())
+        else:
+            world = project(world, [change])
+        yield ended
+
+
+def _apply(session: Session, world: Inventory, change: Change, failed: set[str]) -> Applied:
+    journal = session.journal
+    if is_done(world, change):
+        journal.result(change, "adopted")
+        return Applied(change=change, outcome="adopted")
+    if waits := [each for each in change.reads if each.lower() in failed]:
+        return _failed(session, change, "DependencyFailed", waits[0])
+    journal.intent(change)
+    try:
+        with session.guard.writing():
+            facts = WRITERS[change.kind](session, change)
+    except HttpResponseError as error:
+        code = error.error.code if error.error and error.error.code else f"HTTP {error.status_code}"
+        return _failed(session, change, code, error.error.message if error.error else error.message)
+    except AzureError as error:
+        return _failed(session, change, type(error).__name__, error.message)
+    except WriteFailed as error:
+        return _failed(session, change, "Timeout", str(error))
+    journal.result(change, "done", **facts)
+    return Applied(change=change, outcome="done")
+
+
+def _failed(session: Session, change: Change, code: str, message: str | None) -> Applied:
+    session.journal.result(change, "failed", code=code, message=message or "")
+    return Applied(change=change, outcome="failed", code=code, message=message or "")
+
+
+def _wait(poller: LROPoller[Any], change: Change, session: Session) -> None:
+    """
+    Wait for an operation until its deadline, as the target's clock counts it.
+    """
+    poller.wait(DEADLINE)
+    if not poller.done():
+        raise WriteFailed("deadline", resource=change.target, seconds=int(DEADLINE))
+    # Raises what the operation failed with.
+    poller.result()
+
+
+def _parts(change: Change, segment: str) -> tuple[str, str]:
+    """
+    Return the resource group, and the name that follows *segment*.
+    """
+    names = change.target.split("/")
+    lowered = [name.lower() for name in names]
+    return resource_group_of(change.target), names[lowered.index(segment.lower()) + 1]
+
+
+def _register_provider(session: Session, change: Change) -> dict[str, Any]:
+    providers = session.clients(subscription_of(change.target)).resources.providers
+    namespace = change.facts["namespace"]
+    providers.register(namespace)
+    waited = 0.0
+    while providers.get(namespace).registration_state != "Registered":
+        if waited >= DEADLINE:
+            raise WriteFailed("deadline", resource=change.target, seconds=int(DEADLINE))
+        session.sleep(POLL)
+        waited += POLL
+    return {}
+
+
+def _create_resource_group(session: Session, change: Change) -> dict[str, Any]:
+    groups = session.clients(subscription_of(change.target)).resources.resource_groups
+    groups.create_or_update(change.target.rsplit("/", 1)[-1], change.body)
+    return {}
+
+
+def _create_vault(session: Session, change: Change) -> dict[str, Any]:
+    vaults = session.clients(subscription_of(change.target)).vaults.vaults
+    group, vault = _parts(change, "vaults")
+    _wait(vaults.begin_create_or_update(group, vault, change.body), change, session)
+    return {}
+
+
+def _set_redundancy(session: Session, change: Change) -> dict[str, Any]:
+    vaults = session.clients(subscription_of(change.target)).vaults.vaults
+    group, vault = _parts(change, "vaults")
+    _wait(vaults.begin_update(group, vault, change.body), change, session)
+    return {}
+
+
+def _create_policy(session: Session, change: Change) -> dict[str, Any]:
+    policies = session.clients(subscription_of(change.target)).backup.protection_policies
+    group, vault = _parts(change, "vaults")
+    policies.create_or_update(vault, group, change.target.rsplit("/", 1)[-1], change.body)
+    return {}
+
+
+def _discover(session: Session, change: Change) -> dict[str, Any]:
+    backup = session.clients(subscription_of(change.target)).backup
+    group, vault = _parts(change, "vaults")
+
+    def location(response: Any, _: Any, __: Any) -> str:
+        return str(response.http_response.headers["Location"])
+
+    # The call returns nothing; its operation is named in the header only.
+    url = backup.protection_containers.refresh(vault, group, FABRIC, cls=location)
+    operation = url.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+    waited = 0.0
+    while _status_of(backup, vault, group, operation) == 202:
+        if waited >= DEADLINE:
+            raise WriteFailed("deadline", resource=change.target, seconds=int(DEADLINE))
+        session.sleep(POLL)
+        waited += POLL
+    return {}
+
+
+def _status_of(backup: Any, vault: str, group: str, operation: str) -> int:
+    def status(response: Any, _: Any, __: Any) -> int:
+        return int(response.http_response.status_code)
+
+    return int(backup.protection_container_refresh_operation_results.get(vault, group, FABRIC, operation, cls=status))
+
+
+def _protect(session: Session, change: Change) -> dict[str, Any]:
+    items = session.clients(subscription_of(change.target)).backup.protected_items
+    group, vault = _parts(change, "vaults")
+    _, container = _parts(change, "protectionContainers")
+    _, item = _parts(change, "protectedItems")
+    poller = items.begin_create_or_update(vault, group, FABRIC, container, item, change.body)
+    _wait(poller, change, session)
+    return {}
+
+
+def _add_security_rule(session: Session, change: Change) -> dict[str, Any]:
+    rules = session.clients(subscription_of(change.target)).network.security_rules
+    group, nsg = _parts(change, "networkSecurityGroups")
+    _wait(rules.begin_create_or_update(group, nsg, change.facts["rule"], change.body), change, session)
+    return {}
+
+
+WRITERS: dict[str, Callable[[Session, Change], dict[str, Any]]] = {
+    "register-provider": _register_provider,
+    "create-resource-group": _create_resource_group,
+    "create-vault": _create_vault,
+    "set-redundancy": _set_redundancy,
+    "create-policy": _create_policy,
+    "discover": _discover,
+    "protect": _protect,
+    "add-security-rule": _add_security_rule,
+}
+
+
+def outcomes(applied: Sequence[Applied]) -> dict[str, int]:
+    """
+    Count how changes ended.
+    """
+    counted = {"done": 0, "adopted": 0, "failed": 0}
+    for each in applied:
+        counted[each.outcome] += 1
+    return counted

@@ -1,0 +1,227 @@
+"""
+The only reader: from a session to an `Inventory`, over all pages and subscriptions.
+
+Bulk lists only, so that the number of calls does not grow with the number of VMs; the instance view of a single VM is
+read where the status list does not have it. What cannot be read is recorded as unread, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from typing import Any
+
+from runbook_lib.arm import shapes
+from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.checks.prerequisites import ITEMS, RECOVERY_SERVICES, VAULTS
+from runbook_lib.errors import InvalidParameters
+from runbook_lib.parameters import Parameters
+from runbook_lib.records import Inventory, Unread, Vault, VirtualMachine, key
+from runbook_lib.selection import select
+
+__all__ = ["API_VERSIONS", "read_inventory"]
+
+# One place for the versions of what is read raw; the typed clients bring their own. Chosen: what those clients send.
+API_VERSIONS = {
+    "subscriptions": "2022-12-01",
+    "resources": "2025-04-01",
+    "compute": "2026-04-01",
+    "network": "2026-03-01",
+    "vaults": "2026-11-01",
+    "backup": "2026-10-01",
+}
+WORKERS = 8
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """
+    Reads lists side by side and keeps what went wrong.
+    """
+
+    session: Session
+    unread: list[Unread] = field(default_factory=list)
+
+    def rows(self, scope: str, what: str, path: str, family: str, **query: str) -> list[Json] | None:
+        """
+        Read a list whole; None, and a record of why, when any page of it could not be read.
+        """
+        try:
+            return list(self.session.rows(path, API_VERSIONS[family], **query))
+        except ArmError as error:
+            self._missed(scope, what, error)
+            return None
+
+    def one(self, scope: str, what: str, path: str, family: str, **query: str) -> Json | None:
+        """
+        Read one resource; None, and a record of why, when it could not be read.
+        """
+        try:
+            return self.session.get(path, API_VERSIONS[family], **query)
+        except ArmError as error:
+            self._missed(scope, what, error)
+            return None
+
+    def _missed(self, scope: str, what: str, error: ArmError) -> None:
+        self.unread.append(Unread(scope=scope, what=what, status=error.status, code=error.code, message=error.message))
+
+
+def read_inventory(session: Session, asked: Parameters) -> Inventory:
+    """
+    Read the estate as far as the job needs it.
+
+    Vaults are read in every subscription that the caller sees: a VM may be protected from another one. Everything else
+    is read in `subscription_ids` (all enabled ones when empty) and in `vault_subscription`.
+
+    Raises:
+        SignInError: the target refuses the caller, or does not answer.
+        InvalidParameters: a subscription that is named cannot be seen.
+    """
+    reader = _Reader(session)
+    try:
+        seen = [shapes.subscription(row) for row in session.rows("/subscriptions", API_VERSIONS["subscriptions"])]
+    except ArmError as error:
+        raise InvalidParameters("subscriptions_unread", problem=str(error)) from error
+    enabled = {key(each.id): each for each in seen if each.state in ("Enabled", "Warned", "PastDue")}
+    chosen = _chosen(asked, enabled.keys())
+    also = [] if asked.vault_subscription == "same" else _named((asked.vault_subscription,), enabled.keys())
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:
+        parts = list(pool.map(lambda scope: _read_subscription(reader, scope), dict.fromkeys([*chosen, *also])))
+        vaults = list(pool.map(lambda scope: _read_vaults(reader, scope), enabled))
+    inventory = Inventory(
+        read_at=session.now.astimezone(UTC),
+        target=replace(session.target, tenant=session.target.tenant or next((s.tenant for s in seen), "")),
+        subscriptions=enabled,
+        **_merge([*parts, *vaults]),
+    )
+    inventory = replace(
+        inventory,
+        vms={each: vm for each, vm in inventory.vms.items() if f"/subscriptions/{vm.subscription}" in chosen},
+        unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
+    )
+    return _with_instance_views(reader, inventory, asked)
+
+
+def _chosen(asked: Parameters, visible: Iterable[str]) -> list[str]:
+    return _named(asked.subscription_ids, visible) if asked.subscription_ids else list(visible)
+
+
+def _named(ids: Iterable[str], visible: Iterable[str]) -> list[str]:
+    known = set(visible)
+    for each in ids:
+        if key(f"/subscriptions/{each}") not in known:
+            raise InvalidParameters("subscription_missing", name="subscription_ids", value=each)
+    return [key(f"/subscriptions/{each}") for each in ids]
+
+
+def _merge(parts: Iterable[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    merged: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        for kind, found in part.items():
+            merged.setdefault(kind, {}).update(found)
+    return merged
+
+
+def _keyed(rows: Iterable[Json] | None, read: Callable[[Json], Any]) -> dict[str, Any]:
+    found = (read(row) for row in rows or ())
+    return {key(record.id): record for record in found if record is not None and record.id}
+
+
+def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
+    def lists(what: str, path: str, family: str, **query: str) -> list[Json] | None:
+        return reader.rows(scope, what, f"{scope}/{path}", family, **query)
+
+    network = "providers/Microsoft.Network"
+    vms = "Microsoft.Compute/virtualMachines"
+    provider = reader.one(scope, RECOVERY_SERVICES, f"{scope}/providers/{RECOVERY_SERVICES}", "resources")
+    statuses = lists(f"{vms}/instanceView", f"providers/{vms}", "compute", statusOnly="true")
+    views = {
+        key(row.get("id", "")): row.get("properties", {}).get("instanceView")
+        for row in statuses or ()
+        if isinstance(row.get("properties"), dict)
+    }
+    machines = _keyed(lists(vms, f"providers/{vms}", "compute"), shapes.virtual_machine)
+    networks = lists("Microsoft.Network/virtualNetworks", f"{network}/virtualNetworks", "network")
+    return {
+        "providers": _keyed([provider] if provider else [], shapes.provider),
+        "groups": _keyed(lists("Microsoft.Resources/resourceGroups", "resourcegroups", "resources"), shapes.group),
+        "vms": {
+            each: replace(vm, **shapes.instance_view(view)) if isinstance(view := views.get(each), dict) else vm
+            for each, vm in machines.items()
+        },
+        "nics": _keyed(
+            lists("Microsoft.Network/networkInterfaces", f"{network}/networkInterfaces", "network"),
+            shapes.network_interface,
+        ),
+        "nsgs": _keyed(
+            lists("Microsoft.Network/networkSecurityGroups", f"{network}/networkSecurityGroups", "network"),
+            shapes.security_group,
+        ),
+        "subnets": {key(each.id): each for row in networks or () for each in shapes.subnets(row)},
+        "route_tables": _keyed(
+            lists("Microsoft.Network/routeTables", f"{network}/routeTables", "network"), shapes.route_table
+        ),
+        "public_ips": _keyed(
+            lists("Microsoft.Network/publicIPAddresses", f"{network}/publicIPAddresses", "network"), shapes.public_ip
+        ),
+    }
+
+
+def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
+    rows = reader.rows(scope, VAULTS, f"{scope}/providers/{VAULTS}", "vaults") or []
+    vaults: dict[str, Vault] = {}
+    policies: dict[str, Any] = {}
+    items: dict[str, Any] = {}
+    for row in rows:
+        vault_id = row.get("id", "")
+        kept = reader.rows(
+            vault_id,
+            f"{VAULTS}/backupPolicies",
+            f"{vault_id}/backupPolicies",
+            "backup",
+            **{"$filter": "backupManagementType eq 'AzureIaasVM'"},
+        )
+        held = reader.rows(
+            vault_id,
+            ITEMS,
+            f"{vault_id}/backupProtectedItems",
+            "backup",
+            **{"$filter": "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"},
+        )
+        storage = reader.one(
+            vault_id, f"{VAULTS}/backupstorageconfig", f"{vault_id}/backupstorageconfig/vaultstorageconfig", "backup"
+        )
+        vault = shapes.vault(row, storage, items_read=held is not None, policies_read=kept is not None)
+        vaults[key(vault.id)] = vault
+        policies |= _keyed(kept, shapes.policy)
+        items |= _keyed(held, shapes.protected_item)
+    return {"vaults": vaults, "policies": policies, "items": items}
+
+
+def _with_instance_views(reader: _Reader, inventory: Inventory, asked: Parameters) -> Inventory:
+    """
+    Read single instance views where the status list leaves a question: no status, no power state, or running without an
+    agent. Only for the selected VMs, for each costs a call.
+    """
+    if not inventory.vms:
+        return inventory
+    open_questions = [
+        vm
+        for vm in select(inventory, asked)
+        if not vm.instance_view or not vm.power_state or (vm.power_state == "running" and vm.agent is None)
+    ]
+
+    def look(vm: VirtualMachine) -> VirtualMachine:
+        view = reader.one(vm.id, "Microsoft.Compute/virtualMachines/instanceView", f"{vm.id}/instanceView", "compute")
+        return vm if view is None else replace(vm, **shapes.instance_view(view))
+
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="instance-view") as pool:
+        looked = {key(vm.id): vm for vm in pool.map(look, open_questions)}
+    return replace(
+        inventory,
+        vms={**inventory.vms, **looked},
+        unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
+    )

@@ -1,0 +1,114 @@
+"""
+What every request passes through: the read-only guard and the call log. Imports azure-core, `errors` and `journal`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import HTTPPolicy
+
+from runbook_lib.errors import ReadOnlyViolation
+from runbook_lib.journal import Journal
+
+__all__ = ["CallLog", "ReadOnlyGuard", "public_url"]
+
+# POST operations that change nothing (azure-contract: protection status and its like).
+_READING_POSTS = (re.compile(r"/providers/microsoft\.recoveryservices/locations/[^/]+/backupstatus$"),)
+# Signed polling URLs carry a certificate and a signature: not secret, but no business of a journal (real-shapes).
+_KEPT_QUERY = frozenset({"api-version", "$filter", "$expand", "$skiptoken", "statusonly"})
+
+
+def public_url(url: str) -> str:
+    """
+    Return path and query of *url* without signatures and tokens.
+    """
+    parts = urlsplit(url)
+    kept = [(name, value) for name, value in parse_qsl(parts.query) if name.lower() in _KEPT_QUERY]
+    query = urlencode(kept, safe="$'")
+    return f"{parts.path}?{query}" if query else parts.path
+
+
+class ReadOnlyGuard(HTTPPolicy[Any, Any]):
+    """
+    Let only reads through, unless `writing()` is open: GET, HEAD and a named list of reading POSTs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = False
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """
+        Allow writes for the time of the block.
+        """
+        self._open = True
+        try:
+            yield
+        finally:
+            self._open = False
+
+    def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        """
+        Pass a read on; refuse anything else unless writing is open.
+
+        Raises:
+            ReadOnlyViolation: before anything is sent.
+        """
+        http = request.http_request
+        path = urlsplit(http.url).path.lower()
+        reads = http.method in ("GET", "HEAD") or (
+            http.method == "POST" and any(each.search(path) for each in _READING_POSTS)
+        )
+        if not reads and not self._open:
+            raise ReadOnlyViolation("read_only", resource=path, method=http.method)
+        return self.next.send(request)
+
+
+class CallLog(HTTPPolicy[Any, Any]):
+    """
+    Write one journal line per request that was sent, retries included; never a header that could hold a token.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        """
+        Send, then record what came back, or that nothing did.
+        """
+        started = time.monotonic()
+        http = request.http_request
+        entry: dict[str, Any] = {
+            "method": http.method,
+            "url": public_url(http.url),
+            "client_request_id": http.headers.get("x-ms-client-request-id", ""),
+        }
+        try:
+            response = self.next.send(request)
+        except Exception as error:
+            # Logged and passed on as it is: that no answer came is what the journal must say.
+            self._journal.call(entry | {"status": 0, "error": type(error).__name__, "seconds": _since(started)})
+            raise
+        headers = response.http_response.headers
+        entry |= {
+            "status": response.http_response.status_code,
+            "date": headers.get("Date", ""),
+            "request_id": headers.get("x-ms-request-id", ""),
+            "correlation_id": headers.get("x-ms-correlation-request-id", ""),
+            "seconds": _since(started),
+        }
+        self._journal.call(entry)
+        return response
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

@@ -1,0 +1,285 @@
+"""
+The target of a run and the SDK clients that talk to it. The only module, with cli, that reaches the sandbox.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest import HttpRequest, HttpResponse
+from azure.mgmt.network import NetworkManagementClient
+from azure.mgmt.recoveryservices import RecoveryServicesClient
+from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+from azure.mgmt.resource.resources import ResourceManagementClient
+from azure.mgmt.resource.subscriptions import SubscriptionClient
+from platformdirs import user_data_path
+
+from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
+from runbook_lib.errors import InvalidParameters, SignInError
+from runbook_lib.journal import Journal
+from runbook_lib.records import Target
+from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
+
+__all__ = ["DEFAULT_ESTATE", "ArmError", "Session", "open_session", "sandbox_path", "sandbox_state"]
+
+DEFAULT_ESTATE = "contoso"
+ARM = "https://management.azure.com"
+# azure-core gives up on 429 and 5xx after three tries by default, even when told how long to wait (measured).
+RETRIES = 10
+
+
+class ArmError(Exception):
+    """
+    A read that did not succeed: what the inventory turns into something unread.
+
+    Attributes:
+        status: HTTP status, 0 when no answer came.
+        code: the service's error code.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def sandbox_path() -> Path:
+    """
+    Return where the sandbox's state is: `$RUNBOOK_SANDBOX`, or a file in the user's data folder.
+    """
+    named = os.environ.get("RUNBOOK_SANDBOX")
+    return Path(named) if named else user_data_path("azure-vm-backup-runbook") / "sandbox.sqlite"
+
+
+def sandbox_state(path: Path, estate: str = "") -> Sandbox:
+    """
+    Open the sandbox at *path*; a new one, or one that an *estate* is given for, is filled first.
+
+    Raises:
+        InvalidParameters: the estate cannot be read.
+    """
+    try:
+        filled = read_estate(estate or DEFAULT_ESTATE) if estate or not path.exists() else None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sandbox = Sandbox(path)
+        if filled is not None:
+            sandbox.load(filled)
+    except SandboxError as error:
+        raise InvalidParameters("estate", name="estate", problem=str(error)) from error
+    return sandbox
+
+
+class _SandboxCredential:
+    """
+    A credential for the simulator: its token is no secret and opens nothing.
+    """
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        claims = base64.urlsafe_b64encode(json.dumps({"upn": "operator@sandbox"}).encode()).decode().rstrip("=")
+        return AccessToken(f"e30.{claims}.", int(time.time()) + 3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Clients:
+    """
+    The typed SDK clients of one subscription.
+    """
+
+    resources: ResourceManagementClient
+    network: NetworkManagementClient
+    vaults: RecoveryServicesClient
+    backup: RecoveryServicesBackupClient
+
+
+class Session:
+    """
+    One signed-in target: raw rows for bulk reads, typed clients for writes, all through one guarded pipeline.
+    """
+
+    def __init__(
+        self, target: Target, credential: TokenCredential, journal: Journal, transport: HttpTransport[Any, Any] | None
+    ) -> None:
+        self.target = target
+        self.guard = ReadOnlyGuard()
+        self.journal = journal
+        self._credential = credential
+        self._transport = transport
+        self._clients: dict[str, _Clients] = {}
+        self._lock = threading.Lock()
+        self._now: datetime | None = None
+        self._raw = SubscriptionClient(credential, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "base_url": ARM,
+            "per_retry_policies": [self.guard, CallLog(self.journal)],
+            "retry_status": RETRIES,
+            # azure-core's own logging would print headers; ours is the journal.
+            "logging_enable": False,
+        }
+        if self._transport is not None:
+            options["transport"] = self._transport
+        return options
+
+    def clients(self, subscription: str) -> _Clients:
+        """
+        Return the typed clients of a subscription.
+        """
+        with self._lock:
+            if subscription not in self._clients:
+                options = self._options()
+                self._clients[subscription] = _Clients(
+                    resources=ResourceManagementClient(self._credential, subscription, **options),
+                    network=NetworkManagementClient(self._credential, subscription, **options),
+                    vaults=RecoveryServicesClient(self._credential, subscription, **options),
+                    backup=RecoveryServicesBackupClient(self._credential, subscription, **options),
+                )
+            return self._clients[subscription]
+
+    @property
+    def now(self) -> datetime:
+        """
+        The service's clock at its last answer, from the `Date` header.
+        """
+        if self._now is None:
+            raise SignInError("no_answer", resource=ARM)
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """
+        Wait on the target's clock: really on Azure, at once on the in-process sandbox.
+        """
+        if self._transport is not None:
+            self._transport.sleep(seconds)
+        else:
+            time.sleep(seconds)
+
+    def get(self, path: str, api_version: str, **query: str) -> dict[str, Any]:
+        """
+        Read one resource as ARM's own JSON.
+
+        Raises:
+            ArmError: it could not be read.
+            SignInError: the credential is refused.
+        """
+        return self._send(HttpRequest("GET", path, params={"api-version": api_version, **query}))
+
+    def rows(self, path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:
+        """
+        Read a list over all its pages, as ARM's own JSON: models cost 0.75 ms a VM (measured).
+
+        Raises:
+            ArmError: a page could not be read, is no list, leads to another host, or the pages go in a circle.
+            SignInError: the credential is refused.
+        """
+        request = HttpRequest("GET", path, params={"api-version": api_version, **query})
+        seen: set[str] = set()
+        while True:
+            page = self._send(request)
+            rows = page.get("value")
+            if not isinstance(rows, list):
+                raise ArmError(200, "MalformedPage", f"{path}: a list has no 'value'")
+            yield from (row for row in rows if isinstance(row, dict))
+            following = page.get("nextLink")
+            if not following:
+                return
+            if following in seen:
+                raise ArmError(200, "PagesLoop", f"{path}: nextLink comes back to a page that was read")
+            # The next request carries the token: it must not follow a link out of ARM.
+            if urlsplit(following).hostname != urlsplit(ARM).hostname:
+                raise ArmError(200, "ForeignNextLink", f"{path}: nextLink leads to another host")
+            seen.add(following)
+            request = HttpRequest("GET", following)
+
+    def _send(self, request: HttpRequest) -> dict[str, Any]:
+        try:
+            response = self._raw.send_request(request)
+            self._take_time(response)
+            if response.status_code == 401:
+                raise SignInError("refused", resource=ARM)
+            body = response.json() if response.content else None
+        except ClientAuthenticationError as error:
+            raise SignInError("no_credential", resource=ARM, problem=error.message) from error
+        except HttpResponseError as error:
+            raise ArmError(error.status_code or 0, "HttpResponseError", error.message) from error
+        except AzureError as error:
+            raise ArmError(0, type(error).__name__, error.message) from error
+        except ValueError as error:
+            raise ArmError(response.status_code, "MalformedBody", "the answer is not JSON") from error
+        if response.status_code != 200 or not isinstance(body, dict):
+            code, message = _error_of(body)
+            raise ArmError(response.status_code, code, message)
+        return body
+
+    def _take_time(self, response: HttpResponse) -> None:
+        stamp = response.headers.get("Date")
+        if stamp:
+            self._now = parsedate_to_datetime(stamp)
+
+
+def _error_of(body: Any) -> tuple[str, str]:
+    """
+    Read an error body in any of the four forms that ARM and Backup use (real-shapes).
+    """
+    if not isinstance(body, dict):
+        return "MalformedBody", "the answer is no JSON object"
+    inner = body.get("error") or body.get("Error") or body
+    code = inner.get("code") or inner.get("Code") or inner.get("ErrorCode") or ""
+    message = inner.get("message") or inner.get("Message") or ""
+    if isinstance(message, dict):
+        message = message.get("Value", "")
+    return str(code), str(message)
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """
+    Read the claims of a token, unverified: they say who is calling, they prove nothing.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        read = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def open_session(kind: str, journal: Journal) -> Session:
+    """
+    Sign in to the target *kind*, `sandbox` or `azure`.
+
+    Raises:
+        SignInError: azure-identity finds no usable credential.
+        InvalidParameters: the sandbox's estate cannot be read.
+    """
+    if kind == "sandbox":
+        sandbox = sandbox_state(sandbox_path())
+        target = Target(kind="sandbox", name=sandbox.status()["estate"], caller="operator@sandbox")
+        return Session(target, _SandboxCredential(), journal, sandbox.transport())
+    # Imported here: azure-identity is of no use, and of some cost, to a rehearsal.
+    from azure.identity import DefaultAzureCredential
+
+    credential = DefaultAzureCredential()
+    try:
+        claims = _claims(credential.get_token(f"{ARM}/.default").token)
+    except ClientAuthenticationError as error:
+        raise SignInError("no_credential", resource=ARM, problem=error.message) from error
+    caller = str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "unknown")
+    target = Target(kind="azure", name="AzureCloud", tenant=str(claims.get("tid", "")), caller=caller)
+    return Session(target, credential, journal, None)

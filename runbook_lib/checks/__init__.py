@@ -1,0 +1,10 @@
+"""
+The check catalogue: pure functions from an inventory to findings, and the ladder from findings to a verdict.
+
+Pure: no I/O, no clock; the time is the inventory's own. Imports `policy`, `records` and `text`.
+"""
+
+from runbook_lib.checks.catalogue import CATALOGUE, Check, judge
+from runbook_lib.checks.verdicts import verdict, verdicts
+
+__all__ = ["CATALOGUE", "Check", "judge", "verdict", "verdicts"]

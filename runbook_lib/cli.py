@@ -1,0 +1,302 @@
+"""
+`runbook …`: thin commands over the library. The only module that prints.
+
+What needs Azure or Jupyter is imported where it is used, so that `verify` works with the base dependencies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from runbook_lib import evidence
+from runbook_lib.errors import InvalidParameters, RunbookError
+from runbook_lib.parameters import Parameters, build, from_text, schema
+from runbook_lib.text import DEFAULT_LANGUAGE, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runbook_lib.chain import ChainResult
+
+__all__ = ["main"]
+
+# A parameter file is small; a larger one is a mistake or an attack (an alias bomb grows while it is read).
+LARGEST_FILE = 1 << 20
+
+
+def _exits(command: Callable[..., int]) -> Callable[..., None]:
+    """
+    End the process with the command's exit code, or with that of the error that it raised.
+    """
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            code = command(*args, **options)
+        except RunbookError as error:
+            click.echo(str(error), err=True)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            click.echo(say("error.interrupted", DEFAULT_LANGUAGE), err=True)
+            code = 5
+        sys.exit(code)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="azure-vm-backup-runbook")
+def main() -> None:
+    """
+    Get Azure Resource Manager VMs ready for Azure Backup, and prove it.
+    """
+
+
+@main.command("run")
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; may be repeated.")
+@click.option("-f", "file", type=click.Path(path_type=Path), help="Parameters as a YAML mapping.")
+@click.option("--target", type=click.Choice(["sandbox", "azure"]), help="Where to read and write.")
+@click.option("--estate", default="", help="Rehearse on a fresh copy of this estate: a name, a file or a folder.")
+@click.option("--apply", "applies", is_flag=True, help="Write what the plan says; without it a run only plans.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
+@_exits
+def run(
+    pairs: tuple[tuple[str, str], ...],
+    file: Path | None,
+    target: str | None,
+    estate: str,
+    applies: bool,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """
+    Run all notebooks headlessly: plan, apply if told to, read back, seal the evidence.
+    """
+    given = _read_file(file) if file else {}
+    given |= _read_pairs(pairs)
+    given |= {"target": target} if target else {}
+    given |= {"apply": True} if applies else {}
+    asked = build(given)
+    if estate and asked.target != "sandbox":
+        raise InvalidParameters("estate_on_azure", name="estate")
+    return _run(asked, out or _new_folder(), estate, as_json)
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
+@_exits
+def resume(run_dir: Path, as_json: bool) -> int:
+    """
+    Go on with a run that did not end: what is done already is found and kept.
+    """
+    kept = evidence.read_json(run_dir / "parameters.json")
+    return _run(build(kept), run_dir, "", as_json)
+
+
+def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
+    from runbook_lib.chain import run_chain
+
+    with _sandbox_of(out, estate):
+        result = run_chain(asked, out, lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(json.dumps(result.outcome, ensure_ascii=False, indent=1))
+    else:
+        _print_verdicts(result, asked.language)
+    return int(result.outcome["exit_code"])
+
+
+@contextmanager
+def _sandbox_of(out: Path, estate: str) -> Iterator[None]:
+    """
+    Give a run its own sandbox where it was started with an estate; it lies beside the run folder, and is no evidence.
+    """
+    from runbook_lib.arm.session import sandbox_state
+
+    own = out.with_name(out.name + ".sandbox.sqlite")
+    before = os.environ.get("RUNBOOK_SANDBOX")
+    if estate:
+        sandbox_state(own, estate).close()
+    if own.exists():
+        os.environ["RUNBOOK_SANDBOX"] = str(own.resolve())
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("RUNBOOK_SANDBOX", None)
+        else:
+            os.environ["RUNBOOK_SANDBOX"] = before
+
+
+def _print_verdicts(result: ChainResult, language: str) -> None:
+    from runbook_lib.render import Table, plain
+
+    outcome = result.outcome
+    columns = ("vm", "resource_group", "before", "verdict", "why")
+    rows = [
+        {
+            "vm": each["vm"].rsplit("/", 1)[-1],
+            "resource_group": each["vm"].split("/")[4],
+            "before": each["before"],
+            "verdict": each["verdict"],
+            "why": each["why"],
+        }
+        for each in outcome["verdicts"]
+    ]
+    click.echo(say("mark.target", language, mark=outcome["target"]))
+    click.echo(Table(say("caption.readiness", language, count=len(rows)), columns, rows, language).text())
+    click.echo(", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())))
+    if outcome["applied"]:
+        counted = {name: outcome["changes"].get(name, 0) for name in ("done", "adopted", "failed")}
+        click.echo(say("say.changes", language, **counted))
+    elif outcome["changes"]["planned"]:
+        click.echo(say("say.planned", language, count=outcome["changes"]["planned"]))
+    for gap in outcome["unread"]:
+        click.echo(plain(say("say.unread", language, what=gap["what"], scope=gap["scope"], code=gap["code"])))
+    click.echo(say("say.sealed", language, path=plain(result.folder), digest=result.digest))
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@_exits
+def verify(run_dir: Path) -> int:
+    """
+    Check a run's evidence, offline and without running anything.
+    """
+    found = evidence.verify(run_dir)
+    for line in found.lines(DEFAULT_LANGUAGE):
+        click.echo(line)
+    return 0 if found.accepted else 1
+
+
+@main.command()
+@_exits
+def parameters() -> int:
+    """
+    List every parameter with its type, default, choices and meaning.
+    """
+    for row in schema():
+        choices = f" [{', '.join(row.choices)}]" if row.choices else ""
+        click.echo(f"{row.name}: {row.type} = {json.dumps(row.default)}{choices}\n    {row.help()}")
+    return 0
+
+
+@main.command("checks")
+@_exits
+def show_checks() -> int:
+    """
+    List every check: its effect, the guide's rule, today's rule and their sources.
+    """
+    from runbook_lib.render import catalogue
+
+    click.echo(catalogue(DEFAULT_LANGUAGE).text())
+    return 0
+
+
+@main.group()
+def sandbox() -> None:
+    """
+    The simulator of Azure Resource Manager that runs and rehearsals use by default.
+    """
+
+
+@sandbox.command("serve")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1; a free one by default.")
+@_exits
+def sandbox_serve(port: int | None) -> int:
+    """
+    Serve it over HTTP on the loopback interface, until Ctrl-C.
+    """
+    from runbook_lib.arm.session import sandbox_path, sandbox_state
+    from runbook_lib.sandbox.server import serve
+
+    server = serve(sandbox_state(sandbox_path()), port)
+    click.echo(say("say.sandbox_serving", DEFAULT_LANGUAGE, url=f"http://{server.host}:{server.port}"))
+    server.run()
+    return 0
+
+
+@sandbox.command("reset")
+@_exits
+def sandbox_reset() -> int:
+    """
+    Put the example estate back.
+    """
+    from runbook_lib.arm.session import DEFAULT_ESTATE
+
+    return _load(DEFAULT_ESTATE)
+
+
+@sandbox.command("load")
+@click.argument("source")
+@_exits
+def sandbox_load(source: str) -> int:
+    """
+    Load an estate: its name, an estate file, or a folder of recorded interactions.
+    """
+    return _load(source)
+
+
+def _load(source: str) -> int:
+    from runbook_lib.arm.session import sandbox_path, sandbox_state
+
+    opened = sandbox_state(sandbox_path(), source)
+    click.echo(json.dumps(opened.status(), indent=1, default=str))
+    opened.close()
+    return 0
+
+
+@sandbox.command("status")
+@_exits
+def sandbox_status() -> int:
+    """
+    Say where its state is and what it holds.
+    """
+    from runbook_lib.arm.session import sandbox_path, sandbox_state
+
+    opened = sandbox_state(sandbox_path())
+    click.echo(json.dumps(opened.status(), indent=1, default=str))
+    opened.close()
+    return 0
+
+
+def _new_folder() -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Path("runs") / f"{stamp}-{os.urandom(3).hex()}"
+
+
+def _read_pairs(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    problems: list[RunbookError] = []
+    read: dict[str, Any] = {}
+    for name, value in pairs:
+        try:
+            read[name] = from_text(name, value)
+        except InvalidParameters as error:
+            problems.append(error)
+    if problems:
+        raise InvalidParameters(problems=tuple(problems))
+    return read
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError("larger than 1 MiB")
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise InvalidParameters("parameters_file", resource=str(path), problem=str(error)) from error
+    if not isinstance(read, dict):
+        raise InvalidParameters("parameters_file", resource=str(path), problem="not a mapping")
+    return {str(name): value for name, value in read.items()}

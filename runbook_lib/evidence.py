@@ -1,0 +1,227 @@
+"""
+What a run leaves behind: its outcome, the attestation over its files, and their verification, offline.
+
+Needs the base dependencies only. Imports `checks`, `errors`, `records` and `text`.
+
+The attestation is an in-toto Statement v1 with a test-result predicate in a DSSE envelope, here without a signature: it
+shows that nothing was changed after sealing by whoever did not rebuild it, not who made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from securesystemslib.dsse import Envelope
+
+from runbook_lib import checks
+from runbook_lib.errors import BrokenEvidence
+from runbook_lib.records import Finding, Verdict, VmVerdict, decode, encode, key
+from runbook_lib.text import say
+
+__all__ = ["ATTESTATION", "Problem", "Verification", "exit_code", "read_json", "seal", "verify", "write_json"]
+
+ATTESTATION = "attestation.dsse.json"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
+OUTCOME = "outcome.json"
+FINDINGS = "findings.json"
+_THERE = (Verdict.ENABLED, Verdict.PROTECTED)
+_NOT_THERE = (Verdict.BLOCKED, Verdict.UNDETERMINED)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """
+    Write *value* (records allowed) as JSON, whole or not at all.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(encode(value), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """
+    Read a JSON file of a run folder.
+
+    Raises:
+        BrokenEvidence: it is missing, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BrokenEvidence("evidence_missing", resource=str(path.parent), file=path.name) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise BrokenEvidence("evidence_unreadable", resource=str(path), problem=str(error)) from error
+
+
+def exit_code(verdicts: Iterable[VmVerdict], *, applied: bool, failed: int, unread_vms: bool) -> int:
+    """
+    Return the exit code of a run that ended: 0 all are there, 3 some are not, 5 changes failed and can be resumed.
+    """
+    if failed:
+        return 5
+    own = [each.verdict for each in verdicts]
+    short = any(each not in _THERE for each in own) if applied else any(each in _NOT_THERE for each in own)
+    return 3 if short or unread_vms else 0
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).as_posix() != ATTESTATION
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def seal(folder: Path) -> str:
+    """
+    Write the attestation over every file of a run folder.
+
+    Returns:
+        The attestation's own sha256, to be kept elsewhere.
+    """
+    outcome = read_json(folder / OUTCOME)
+    by_verdict: dict[str, list[str]] = {}
+    for each in outcome["verdicts"]:
+        by_verdict.setdefault(each["verdict"], []).append(each["vm"])
+    failed = by_verdict.get(Verdict.BLOCKED, [])
+    warned = by_verdict.get(Verdict.UNDETERMINED, [])
+    statement = {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": _sha256(folder / name)}} for name in _files(folder)],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "result": "FAILED" if failed else "WARNED" if warned else "PASSED",
+            "configuration": [{"name": "parameters.json"}, {"name": "plan.json"}],
+            "passedTests": sorted(vm for name in (*_THERE, Verdict.READY) for vm in by_verdict.get(name, [])),
+            "warnedTests": sorted(warned),
+            "failedTests": sorted(failed),
+            "runbook": {name: outcome[name] for name in ("target", "complete", "supervised", "applied", "plan_digest")},
+        },
+    }
+    envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
+    write_json(folder / ATTESTATION, envelope.to_dict())
+    return _sha256(folder / ATTESTATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """
+    One thing that does not agree: id of its sentence (`say.…`), and the file.
+    """
+
+    kind: str
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """
+    What a run folder's evidence is worth.
+
+    Attributes:
+        target: mark of the target, from the attestation.
+        complete: whether the run came to its end.
+        problems: what does not agree; none means that every file is as it was sealed.
+    """
+
+    target: str
+    complete: bool
+    supervised: bool
+    digest: str
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """
+        Whether the evidence is complete and consistent.
+        """
+        return self.complete and not self.problems
+
+    def lines(self, language: str) -> list[str]:
+        """
+        Say the result, the target first.
+        """
+        said = [say("mark.target", language, mark=self.target)]
+        if self.problems:
+            said.append(say("say.verify_broken", language, count=len(self.problems)))
+            said += [say(f"say.{each.kind}", language, file=each.file) for each in self.problems]
+        elif not self.complete:
+            said.append(say("say.verify_incomplete", language, why=say("say.not_complete", language)))
+        else:
+            said.append(say("say.verify_consistent", language))
+        if not self.supervised:
+            said.append(say("say.verify_unsupervised", language))
+        return [*said, f"sha256:{self.digest}"]
+
+
+def verify(folder: Path) -> Verification:
+    """
+    Check a run folder against its attestation, and its outcome against its findings; nothing is executed.
+
+    Raises:
+        BrokenEvidence: there is no attestation, or it is none: the run is INCOMPLETE.
+    """
+    path = folder / ATTESTATION
+    envelope = read_json(path)
+    try:
+        statement = json.loads(Envelope.from_dict(envelope).payload)
+        sealed = {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
+        claims = statement["predicate"]["runbook"]
+        target, complete, supervised = str(claims["target"]), claims["complete"], claims["supervised"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenEvidence("evidence_unreadable", resource=str(path), problem=repr(error)) from error
+    problems = [*_file_problems(folder, sealed)]
+    problems += _claim_problems(folder, target) if not problems else []
+    return Verification(
+        target=target,
+        complete=complete is True,
+        supervised=supervised is True,
+        digest=_sha256(path),
+        problems=tuple(problems),
+    )
+
+
+def _file_problems(folder: Path, sealed: Mapping[str, str]) -> Iterable[Problem]:
+    there = _files(folder)
+    for name in sorted({*sealed, *there}):
+        if name not in sealed:
+            yield Problem(kind="added_file", file=name)
+        elif name not in there:
+            yield Problem(kind="missing_file", file=name)
+        elif _sha256(folder / name) != sealed[name]:
+            yield Problem(kind="changed_file", file=name)
+
+
+def _claim_problems(folder: Path, target: str) -> list[Problem]:
+    """
+    Recompute the verdicts from the findings: what papermill's metadata says is never asked.
+    """
+    outcome, found = read_json(folder / OUTCOME), read_json(folder / FINDINGS)
+    problems = [
+        Problem(kind="claim_target", file=name)
+        for name, document in ((OUTCOME, outcome), (FINDINGS, found))
+        if document.get("target") != target
+    ]
+    try:
+        findings = [decode(Finding, each) for each in found["after"]]
+        claimed = {key(each["vm"]): (each["verdict"], tuple(each.get("decisive", ()))) for each in outcome["verdicts"]}
+        counts = dict(outcome["counts"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenEvidence("evidence_unreadable", resource=str(folder / FINDINGS), problem=repr(error)) from error
+    computed = {key(vm): (verdict.value, decisive) for vm, (verdict, decisive) in checks.verdicts(findings).items()}
+    if claimed != computed or counts != Counter(verdict for verdict, _ in computed.values()):
+        problems.append(Problem(kind="claim_outcome", file=OUTCOME))
+    return problems

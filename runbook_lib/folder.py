@@ -1,0 +1,194 @@
+"""
+The run folder: what a run keeps on disk, and where the next notebook finds it. Imports `errors`, `evidence`, `journal`,
+`parameters` and `records`; knows nothing of Azure or Jupyter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from runbook_lib.errors import BrokenEvidence, InvalidParameters
+from runbook_lib.evidence import ATTESTATION, read_json, write_json
+from runbook_lib.journal import Journal
+from runbook_lib.parameters import Parameters
+from runbook_lib.records import Inventory, Plan, decode, key
+
+__all__ = ["CHAINED", "SUPERVISED", "RunFolder", "open_folder", "runs_home"]
+
+# Set by the papermill engine, which has checked names and types before the kernel started.
+SUPERVISED = "RUNBOOK_SUPERVISED"
+CHAINED = "RUNBOOK_CHAIN"
+
+
+def runs_home() -> Path:
+    """
+    Return where runs without a named folder are kept: `$RUNBOOK_RUNS`, or a folder of the user's data.
+    """
+    named = os.environ.get("RUNBOOK_RUNS")
+    return Path(named) if named else user_data_path("azure-vm-backup-runbook") / "runs"
+
+
+def open_folder(named: str, *, new: bool) -> RunFolder:
+    """
+    Open the run folder *named*; without a name the open run's, or a new one.
+
+    Args:
+        new: whether an unnamed run starts afresh, as `00_start` does.
+
+    Raises:
+        InvalidParameters: the folder cannot be used, or its run is sealed: more work would void the seal.
+    """
+    if named:
+        folder = RunFolder(Path(named))
+        if folder.sealed:
+            raise InvalidParameters("run_sealed", name="run_dir", resource=named)
+        return folder
+    home = runs_home()
+    pointer = home / "open-run"
+    if not new and pointer.exists():
+        folder = RunFolder(home / pointer.read_text(encoding="utf-8").strip())
+        if not folder.sealed:
+            return folder
+    home.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = RunFolder(home / f"{stamp}-{os.urandom(3).hex()}")
+    pointer.write_text(folder.path.name, encoding="utf-8")
+    return folder
+
+
+class RunFolder:
+    """
+    The files of one run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidParameters("run_dir", name="run_dir", resource=str(path), problem=str(error)) from error
+        self.path = path
+        self.journal = Journal(path / "journal.jsonl")
+
+    @property
+    def name(self) -> str:
+        """
+        The folder as it was named.
+        """
+        return str(self.path)
+
+    @property
+    def sealed(self) -> bool:
+        """
+        Whether the run came to its end and was sealed.
+        """
+        return (self.path / ATTESTATION).exists()
+
+    @property
+    def chained(self) -> bool:
+        """
+        Whether the runner executes the whole chain in this folder.
+        """
+        return os.environ.get(CHAINED) == "1"
+
+    @property
+    def supervised(self) -> bool:
+        """
+        Whether the notebook was started by our engine, which checks parameter names.
+        """
+        return os.environ.get(SUPERVISED) == "1"
+
+    def state(self) -> dict[str, Any]:
+        """
+        Return when each notebook was last opened in this run.
+        """
+        path = self.path / "run.json"
+        return read_json(path) if path.exists() else {"visited": {}}
+
+    def visit(self, notebook: str) -> None:
+        """
+        Note that *notebook* was opened.
+        """
+        state = self.state()
+        state["visited"][notebook] = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(self.path / "run.json", state)
+
+    def complete(self, notebooks: Sequence[str]) -> bool:
+        """
+        Tell whether every notebook took part in this run.
+        """
+        return set(notebooks) <= set(self.state()["visited"])
+
+    def parameters(self) -> dict[str, Any]:
+        """
+        Return the values that the run has so far; none when it is new.
+        """
+        path = self.path / "parameters.json"
+        return dict(read_json(path)) if path.exists() else {}
+
+    def save_parameters(self, asked: Parameters) -> None:
+        """
+        Keep the values for the next notebook; the folder's own place is no value to keep.
+        """
+        write_json(self.path / "parameters.json", {name: v for name, v in asked.as_dict().items() if name != "run_dir"})
+
+    def inventory(self, which: str) -> Inventory | None:
+        """
+        Return the inventory `before` or `after`; None when it was not read yet.
+        """
+        path = self.path / f"inventory-{which}.json"
+        return _decoded(Inventory, path) if path.exists() else None
+
+    def save_inventory(self, which: str, inventory: Inventory) -> None:
+        """
+        Keep an inventory.
+        """
+        write_json(self.path / f"inventory-{which}.json", inventory)
+
+    def plan(self) -> Plan | None:
+        """
+        Return the plan that was saved; None when there is none.
+        """
+        path = self.path / "plan.json"
+        return _decoded(Plan, path) if path.exists() else None
+
+    def save_plan(self, plan: Plan) -> None:
+        """
+        Keep the plan, unless some of an earlier one was sent already: what was approved must stay on record.
+        """
+        if self.plan() is None or not self.outcomes():
+            write_json(self.path / "plan.json", plan)
+
+    def outcomes(self) -> dict[str, int]:
+        """
+        Count how changes ended, by the last word of the journal on each.
+        """
+        last = {
+            (entry["kind"], key(entry["target"])): entry["outcome"]
+            for entry in self.journal.entries()
+            if entry["entry"] == "result"
+        }
+        return dict(Counter(last.values()))
+
+    def written(self) -> set[str]:
+        """
+        Return the keys of what was written in this run.
+        """
+        return {
+            key(entry["target"])
+            for entry in self.journal.entries()
+            if entry["entry"] == "result" and entry["outcome"] != "failed"
+        }
+
+
+def _decoded(kind: type[Any], path: Path) -> Any:
+    try:
+        return decode(kind, read_json(path))
+    except ValueError as error:
+        raise BrokenEvidence("evidence_unreadable", resource=str(path), problem=str(error)) from error

@@ -1,0 +1,93 @@
+"""
+The run's journal: one JSON line per ARM call, and an intent on disk before each write. Imports `errors` and `records`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.errors import BrokenEvidence
+from runbook_lib.records import Change, digest
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """
+    Append-only file shared by the run's processes; each line is one `O_APPEND` write, so that lines never mix.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+
+    def call(self, entry: dict[str, Any]) -> None:
+        """
+        Record an ARM call after the fact.
+        """
+        self._append({"entry": "call"} | entry, durable=False)
+
+    def intent(self, change: Change) -> None:
+        """
+        Record that *change* is about to be sent; on disk before this returns.
+        """
+        self._append(
+            {
+                "entry": "intent",
+                "kind": change.kind,
+                "step": change.step,
+                "target": change.target,
+                "body_sha256": digest(change.body),
+            },
+            durable=True,
+        )
+
+    def result(self, change: Change, outcome: str, **facts: Any) -> None:
+        """
+        Record how a change ended: `done`, `adopted` (it was so already) or `failed`.
+        """
+        self._append(
+            {"entry": "result", "kind": change.kind, "step": change.step, "target": change.target, "outcome": outcome}
+            | facts,
+            durable=True,
+        )
+
+    def note(self, what: str, **facts: Any) -> None:
+        """
+        Record something else that the evidence must hold, such as an approval.
+        """
+        self._append({"entry": what} | facts, durable=True)
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """
+        Read all lines.
+
+        Raises:
+            BrokenEvidence: a line is not JSON.
+        """
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise BrokenEvidence("journal_line", resource=str(self.path), line=number) from error
+
+    def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
+        stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | entry
+        line = json.dumps(stamped, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+        with self._lock:
+            handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.write(handle, line)
+                if durable:
+                    os.fsync(handle)
+            finally:
+                os.close(handle)

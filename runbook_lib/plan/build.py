@@ -1,0 +1,275 @@
+"""
+Build the plan: what each step of the guide has to do for the selected VMs.
+
+Adopt before create: what is there already is used, and what is already so needs no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from runbook_lib import checks
+from runbook_lib.checks.prerequisites import RECOVERY_SERVICES, VAULTS
+from runbook_lib.errors import InvalidParameters, PlanRefused
+from runbook_lib.parameters import Parameters, location_name
+from runbook_lib.plan.drift import freeze, plan_digest
+from runbook_lib.plan.network import plan_network
+from runbook_lib.plan.wanted import Job, Notes, Place, Wanted
+from runbook_lib.policy import described, differences
+from runbook_lib.records import (
+    Change,
+    Inventory,
+    Plan,
+    Step,
+    Verdict,
+    VirtualMachine,
+    digest,
+    key,
+)
+from runbook_lib.selection import accepted_risk, select
+
+__all__ = ["build", "place_of"]
+
+GROUPS = "Microsoft.Resources/resourceGroups"
+
+
+def place_of(vm: VirtualMachine, asked: Parameters) -> Place:
+    """
+    Say which vault a VM belongs into: one per region, named by the templates.
+    """
+    subscription = vm.subscription if asked.vault_subscription == "same" else asked.vault_subscription.lower()
+    words = {"location": vm.location, "subscription": subscription[:8]}
+    group_id = f"/subscriptions/{subscription}/resourceGroups/{asked.resource_group.format(**words)}"
+    return Place(
+        location=vm.location,
+        group_id=group_id,
+        vault_id=f"{group_id}/providers/Microsoft.RecoveryServices/vaults/{asked.vault_name.format(**words)}",
+    )
+
+
+def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
+    """
+    Plan what is missing for the selected VMs.
+
+    Args:
+        day: date part for policy times; ARM wants one and ignores it.
+
+    Raises:
+        InvalidParameters: the selection, a region or a resource group does not exist.
+        PlanRefused: something that the plan must know could not be read.
+    """
+    _check_location(inventory, asked)
+    chosen = select(inventory, asked)
+    verdicts = checks.verdicts(checks.judge(inventory, chosen))
+    going = [vm for vm in chosen if _may_go_on(vm, verdicts[vm.id][0], asked)]
+    jobs = [job for vm in going if (job := _job(inventory, vm, asked)) is not None]
+    notes: Notes = []
+    steps: list[Step] = []
+    world = inventory
+    for number, planner in _PLANNERS:
+        changes = tuple(planner(world, Wanted(asked=asked, jobs=jobs, going=going, notes=notes, day=day)))
+        if changes:
+            states, world = freeze(world, changes)
+            steps.append(Step(number=number, changes=changes, world=states, digest=digest(states)))
+    return Plan(
+        target=inventory.target.mark,
+        parameters=asked.as_dict(),
+        steps=tuple(steps),
+        notes=tuple(notes),
+        digest=plan_digest(steps),
+    )
+
+
+def _check_location(inventory: Inventory, asked: Parameters) -> None:
+    offered = {each for provider in inventory.providers.values() for each in provider.vault_locations}
+    if asked.location and offered and location_name(asked.location) not in offered:
+        raise InvalidParameters("location", name="location", value=asked.location, offered=", ".join(sorted(offered)))
+
+
+def _may_go_on(vm: VirtualMachine, verdict: Verdict, asked: Parameters) -> bool:
+    return verdict not in (Verdict.BLOCKED, Verdict.UNDETERMINED) or bool(accepted_risk(vm, asked))
+
+
+def _job(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Job | None:
+    """
+    Say where the VM is to be protected; None when it is protected already, wherever that is.
+    """
+    items = inventory.items_of(vm.id)
+    if any(item.protection != "stopped" and not item.soft_deleted for item in items):
+        return None
+    stopped = next((item for item in items if not item.soft_deleted), None)
+    if stopped:
+        # Its recovery points are in that vault; a second vault would refuse it.
+        return Job(vm=vm, vault_id=stopped.vault_id, item_id=stopped.id, location=vm.location)
+    place = place_of(vm, asked)
+    name = f"iaasvmcontainerv2;{vm.resource_group};{vm.name}"
+    item_id = (
+        f"{place.vault_id}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}/protectedItems/VM;{name}"
+    )
+    return Job(vm=vm, vault_id=place.vault_id, item_id=item_id, location=vm.location)
+
+
+def _vaults(jobs: Sequence[Job]) -> dict[str, Job]:
+    """
+    Return one job for each vault in play, keyed by the vault's id.
+    """
+    found: dict[str, Job] = {}
+    for job in jobs:
+        found.setdefault(job.vault_id, job)
+    return found
+
+
+def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
+    asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
+    missing = {vault_id: job for vault_id, job in _vaults(jobs).items() if key(vault_id) not in world.vaults}
+    notes += [{"id": "vault_adopted", "vault": world.vaults[key(v)].name} for v in _vaults(jobs) if v not in missing]
+    subscriptions = dict.fromkeys(s for j in jobs for s in (j.vm.subscription, key(j.vault_id).split("/")[2]))
+    for subscription in subscriptions:
+        provider = world.providers.get(key(f"/subscriptions/{subscription}/providers/{RECOVERY_SERVICES}"))
+        if provider and provider.registration_state != "Registered":
+            yield Change(
+                kind="register-provider",
+                step="01",
+                target=provider.id,
+                facts={"namespace": RECOVERY_SERVICES, "subscription": subscription},
+            )
+    groups = {vault_id.split("/providers/", 1)[0]: job for vault_id, job in missing.items()}
+    for group_id, job in groups.items():
+        if key(group_id) in world.groups:
+            continue
+        name = group_id.rsplit("/", 1)[-1]
+        if world.unread_under(group_id, GROUPS):
+            raise PlanRefused("unread", resource=group_id)
+        if not asked.create_resource_group:
+            raise InvalidParameters("group_missing", name="resource_group", value=name, resource=group_id)
+        yield Change(
+            kind="create-resource-group",
+            step="01",
+            target=group_id,
+            body={"location": job.location},
+            facts={"group": name, "location": job.location},
+        )
+    for vault_id, job in missing.items():
+        if world.unread_under(vault_id, VAULTS):
+            raise PlanRefused("unread", resource=vault_id)
+        yield Change(
+            kind="create-vault",
+            step="01",
+            target=vault_id,
+            reads=(vault_id.split("/providers/", 1)[0],),
+            body={
+                "location": job.location,
+                "sku": {"name": "Standard"},
+                "properties": {"publicNetworkAccess": "Enabled"},
+            },
+            facts={"vault": vault_id.rsplit("/", 1)[-1], "location": job.location},
+        )
+
+
+def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
+    asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
+    for vault_id in _vaults(jobs):
+        vault = world.vaults.get(key(vault_id))
+        if vault is None or (vault.redundancy, vault.cross_region_restore) == (
+            asked.redundancy,
+            asked.cross_region_restore,
+        ):
+            continue
+        facts = {
+            "vault": vault.name,
+            "from": vault.redundancy or "unknown",
+            "to": asked.redundancy,
+            "restore": "on" if asked.cross_region_restore else "off",
+        }
+        if vault.redundancy_locked is not False:
+            notes.append({"id": "redundancy_locked" if vault.redundancy_locked else "redundancy_unread"} | facts)
+            continue
+        yield Change(
+            kind="set-redundancy",
+            step="02",
+            target=vault.id,
+            body={
+                "properties": {
+                    "redundancySettings": {
+                        "standardTierStorageRedundancy": asked.redundancy,
+                        "crossRegionRestore": "Enabled" if asked.cross_region_restore else "Disabled",
+                    }
+                }
+            },
+            irreversible=True,
+            facts=facts,
+        )
+
+
+def _plan_policies(world: Inventory, wanted: Wanted) -> Iterator[Change]:
+    asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
+    for vault_id in _vaults(jobs):
+        made = described(asked, vault_id, wanted.day)
+        there = world.policies.get(key(made.id))
+        vault = world.vaults.get(key(vault_id))
+        if there:
+            if other := differences(there, asked):
+                notes.append({"id": "policy_kept", "policy": there.name, "fields": ", ".join(other)})
+            continue
+        if vault is None or not vault.policies_read:
+            raise PlanRefused("unread", resource=made.id)
+        yield Change(
+            kind="create-policy",
+            step="03",
+            target=made.id,
+            reads=(vault_id,),
+            body={"properties": made.properties},
+            # An Enhanced policy cannot be left for a Standard one.
+            irreversible=asked.policy_type == "Enhanced",
+            facts={
+                "policy": made.name,
+                "vault": vault.name,
+                "type": asked.policy_type,
+                "schedule": asked.schedule,
+                "time": asked.backup_time,
+                "zone": asked.time_zone,
+            },
+        )
+
+
+def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:
+    asked, jobs = wanted.asked, wanted.jobs
+    for vault_id in _vaults(jobs):
+        own = [job for job in jobs if job.vault_id == vault_id]
+        yield Change(
+            kind="discover",
+            step="04",
+            target=vault_id,
+            facts={"vault": vault_id.rsplit("/", 1)[-1], "count": len(own), "vm_ids": [job.vm.id for job in own]},
+        )
+        policy_id = f"{vault_id}/backupPolicies/{asked.policy_name}"
+        for job in own:
+            yield Change(
+                kind="protect",
+                step="04",
+                target=job.item_id,
+                reads=(job.vm.id, vault_id),
+                body={
+                    "properties": {
+                        "protectedItemType": "Microsoft.Compute/virtualMachines",
+                        "sourceResourceId": job.vm.id,
+                        "policyId": policy_id,
+                    }
+                },
+                facts={
+                    "vm": job.vm.name,
+                    "group": job.vm.resource_group,
+                    "vault": vault_id.rsplit("/", 1)[-1],
+                    "policy": asked.policy_name,
+                },
+            )
+
+
+_PLANNERS = (
+    ("01", _plan_vaults),
+    ("02", _plan_redundancy),
+    ("03", _plan_policies),
+    ("04", _plan_protection),
+    ("06", plan_network),
+)

@@ -1,0 +1,100 @@
+"""
+Whether the world is still the one that a plan was made on, and whether it became what the plan promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runbook_lib.plan.effects import is_done, project
+from runbook_lib.records import Change, Inventory, Step, digest, key, material
+
+__all__ = ["Difference", "compare", "freeze", "moved", "plan_digest"]
+
+State = dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """
+    One field of one resource that is not as expected; `field` is empty when the resource as a whole is there or missing.
+    """
+
+    resource: str
+    field: str
+    expected: Any
+    found: Any
+
+
+def freeze(inventory: Inventory, changes: Iterable[Change]) -> tuple[dict[str, tuple[Any, ...]], Inventory]:
+    """
+    Return the states that everything read or written passes through as *changes* are made, and the world after them.
+    """
+    states: dict[str, list[State]] = {}
+    world = inventory
+    for change in changes:
+        for each in (change.target, *change.reads):
+            states.setdefault(key(each), [_state(inventory, each)])
+        world = project(world, [change])
+        states[key(change.target)].append(_state(world, change.target))
+    return {each: tuple(found) for each, found in sorted(states.items())}, world
+
+
+def moved(step: Step, observed: Inventory) -> tuple[Difference, ...]:
+    """
+    List what is in none of the states that *step* knows of; nothing when the step has nothing left to do.
+
+    A resource that already is as the step would make it is no drift: an interrupted apply left it so.
+    """
+    if all(is_done(observed, change) for change in step.changes):
+        return ()
+    return tuple(
+        difference
+        for each, states in step.world.items()
+        if (now := _state(observed, each)) not in states
+        for difference in _differences(each, _nearest(states, now), now)
+    )
+
+
+def _nearest(states: Sequence[State], now: State) -> State:
+    """
+    Choose what to compare with: what the plan would make of a resource that was not there, else what was there.
+    """
+    return states[-1] if states[0] is None and now is not None else states[0]
+
+
+def compare(projected: Inventory, observed: Inventory, changes: Sequence[Change]) -> tuple[Difference, ...]:
+    """
+    List where the world differs from what *changes* promised, looking at what they wrote.
+    """
+    return tuple(
+        difference
+        for each in dict.fromkeys(key(change.target) for change in changes)
+        for difference in _differences(each, _state(projected, each), _state(observed, each))
+    )
+
+
+def plan_digest(steps: Iterable[Step]) -> str:
+    """
+    Return the digest that names a plan: over its steps, their changes and the worlds they rest on.
+    """
+    return digest(list(steps))
+
+
+def _state(inventory: Inventory, each: str) -> State:
+    found = inventory.find(each)
+    return material(found) if found is not None else None
+
+
+def _differences(each: str, expected: State, found: State) -> list[Difference]:
+    if expected is None or found is None:
+        if expected is found:
+            return []
+        return [Difference(resource=each, field="", expected=expected is not None, found=found is not None)]
+    return [
+        Difference(resource=each, field=name, expected=expected.get(name), found=found.get(name))
+        for name in sorted({*expected, *found})
+        if expected.get(name) != found.get(name)
+    ]

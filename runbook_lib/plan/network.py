@@ -1,0 +1,128 @@
+"""
+The network step: NSG rules for service tags or for the proxy (guide, section "Network connectivity").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from runbook_lib.checks.network import HTTPS, TAGS, decide, groups_of
+from runbook_lib.parameters import Parameters
+from runbook_lib.plan.wanted import Notes, Wanted
+from runbook_lib.records import Change, Inventory, NetworkInterface, SecurityGroup, VirtualMachine, key
+
+__all__ = ["plan_network"]
+
+# The guide's proxy rule has priority 200 (network, step 3); ARM takes 100 to 4096.
+PROXY_PRIORITY = 200
+FIRST_PRIORITY = 100
+
+
+def plan_network(world: Inventory, wanted: Wanted) -> Iterator[Change]:
+    """
+    Plan the NSG rules of the chosen network option, where an NSG stands in the way.
+    """
+    if wanted.asked.network_option == "service_tags":
+        yield from _plan_tags(world, wanted.going, wanted.notes)
+    elif wanted.asked.network_option == "http_proxy":
+        yield from _plan_proxy(world, wanted.asked, wanted.notes)
+
+
+def _plan_tags(world: Inventory, going: Sequence[VirtualMachine], notes: Notes) -> Iterator[Change]:
+    """
+    Plan one rule per NSG and tag that is denied: a rule takes one service tag.
+    """
+    planned: dict[tuple[str, str], Change] = {}
+    taken: dict[str, set[int]] = {}
+    for vm in going:
+        for nic in _nics(world, vm):
+            for group in groups_of(world, nic) or ():
+                for tag in TAGS:
+                    addresses = tuple(each.private_ip for each in nic.ip_configurations if each.private_ip)
+                    decision = decide(group, addresses, tag, vm.location, HTTPS)
+                    if decision.access != "Deny" or (group.id, tag) in planned:
+                        continue
+                    priority = _free(
+                        group, taken.setdefault(group.id, set()), decision.priority, decision.priority - 10
+                    )
+                    if priority is None:
+                        notes.append({"id": "no_priority", "nsg": group.name, "rule": decision.rule})
+                        continue
+                    planned[group.id, tag] = _rule(
+                        group, f"allow-backup-{tag}", priority, source="VirtualNetwork", to=tag, ports=[str(HTTPS)]
+                    )
+    yield from planned.values()
+
+
+def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[Change]:
+    """
+    Plan the guide's third proxy step: the NSG of the proxy VM lets it out, on 80 and 443.
+    """
+    owners = [
+        nic for nic in world.nics.values() if any(each.private_ip == asked.proxy_host for each in nic.ip_configurations)
+    ]
+    if not owners:
+        notes.append({"id": "proxy_outside", "host": asked.proxy_host})
+    for nic in owners:
+        for group in groups_of(world, nic) or ():
+            denied = [
+                decision
+                for port in (80, HTTPS)
+                if (decision := decide(group, (asked.proxy_host,), "Internet", nic.location, port)).access == "Deny"
+            ]
+            if not denied:
+                notes.append({"id": "proxy_allowed", "nsg": group.name, "host": asked.proxy_host})
+                continue
+            first = min(denied, key=lambda each: each.priority)
+            priority = _free(group, set(), first.priority, PROXY_PRIORITY)
+            if priority is None:
+                notes.append({"id": "no_priority", "nsg": group.name, "rule": first.rule})
+                continue
+            yield _rule(
+                group, "allow-proxy", priority, source=f"{asked.proxy_host}/32", to="Internet", ports=["80", str(HTTPS)]
+            )
+
+
+def _nics(world: Inventory, vm: VirtualMachine) -> list[NetworkInterface]:
+    return [world.nics[key(each)] for each in vm.nic_ids if key(each) in world.nics]
+
+
+def _free(group: SecurityGroup, taken: set[int], below: int, wanted: int) -> int | None:
+    """
+    Return a priority that no outbound rule has and that comes before the rule that denies; None when there is none.
+    """
+    used = {rule.priority for rule in group.rules if rule.direction == "Outbound"} | taken
+    start = min(max(wanted, 100), below - 1)
+    for priority in [*range(start, below), *range(start - 1, 99, -1)]:
+        if priority >= 100 and priority not in used:
+            taken.add(priority)
+            return priority
+    return None
+
+
+def _rule(group: SecurityGroup, name: str, priority: int, *, source: str, to: str, ports: list[str]) -> Change:
+    return Change(
+        kind="add-security-rule",
+        step="06",
+        target=group.id,
+        body={
+            "properties": {
+                "protocol": "Tcp",
+                "sourcePortRange": "*",
+                "sourceAddressPrefix": source,
+                "destinationAddressPrefix": to,
+                "destinationPortRanges": ports,
+                "access": "Allow",
+                "priority": priority,
+                "direction": "Outbound",
+            }
+        },
+        facts={
+            "rule": name,
+            "nsg": group.name,
+            "source": source,
+            "destination": to,
+            "ports": ", ".join(ports),
+            "priority": priority,
+        },
+    )

@@ -1,0 +1,174 @@
+"""
+Backup policies: the body that ARM takes, and what a policy implies. Pure: no I/O, no clock.
+
+Sources: guide, section on the backup goal and policy; API `ProtectionPolicies - Create Or Update`; times are wall-clock
+times of the policy's Windows time zone, written with a `Z`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from runbook_lib.parameters import WEEKDAYS, Parameters
+from runbook_lib.records import Policy
+
+__all__ = ["BUILT_IN", "built_in", "described", "differences", "longest_gap", "properties", "terms"]
+
+# A backup starts within two hours of its time and a first one may take most of a day to reach the vault.
+GRACE = timedelta(hours=12)
+
+BUILT_IN = ("DefaultPolicy", "EnhancedPolicy")
+
+
+def built_in(name: str, vault_id: str) -> Policy:
+    """
+    Return a policy that every new vault holds, as the service makes it (daily 16:30 UTC, or every four hours from 08:00).
+    """
+    enhanced = name == "EnhancedPolicy"
+    return described(
+        Parameters(
+            policy_name=name,
+            policy_type="Enhanced" if enhanced else "Standard",
+            schedule="Hourly" if enhanced else "Daily",
+            backup_time="08:00" if enhanced else "16:30",
+        ),
+        vault_id,
+        # Only the time of day counts; ARM wants a date before it.
+        date(2000, 1, 1),
+    )
+
+
+def described(asked: Parameters, vault_id: str, day: date) -> Policy:
+    """
+    Return the policy that *asked* describes, as it would stand in the vault.
+    """
+    body = properties(asked, day)
+    return Policy(
+        id=f"{vault_id}/backupPolicies/{asked.policy_name}",
+        name=asked.policy_name,
+        vault_id=vault_id,
+        terms=terms(body),
+        properties=body,
+    )
+
+
+def properties(asked: Parameters, day: date) -> dict[str, Any]:
+    """
+    Build the `properties` of the policy that *asked* describes; *day* is the date part that ARM wants and ignores.
+    """
+    at = f"{day.isoformat()}T{asked.backup_time}:00Z"
+    made: dict[str, Any] = {
+        "backupManagementType": "AzureIaasVM",
+        "schedulePolicy": _schedule(asked, at),
+        "retentionPolicy": _retention(asked, at),
+        "instantRpRetentionRangeInDays": asked.instant_restore_days,
+        "timeZone": asked.time_zone,
+    }
+    if asked.policy_type == "Enhanced":
+        made["policyType"] = "V2"
+    return made
+
+
+def _schedule(asked: Parameters, at: str) -> dict[str, Any]:
+    weekly = {"scheduleRunDays": list(asked.weekly_days), "scheduleRunTimes": [at]}
+    if asked.policy_type == "Standard":
+        days = weekly if asked.schedule == "Weekly" else {"scheduleRunTimes": [at]}
+        return {"schedulePolicyType": "SimpleSchedulePolicy", "scheduleRunFrequency": asked.schedule} | days
+    detail = {
+        "Daily": {"dailySchedule": {"scheduleRunTimes": [at]}},
+        "Weekly": {"weeklySchedule": weekly},
+        "Hourly": {
+            "hourlySchedule": {
+                "interval": asked.hourly_interval,
+                "scheduleWindowStartTime": at,
+                "scheduleWindowDuration": asked.hourly_duration,
+            }
+        },
+    }[asked.schedule]
+    return {"schedulePolicyType": "SimpleSchedulePolicyV2", "scheduleRunFrequency": asked.schedule} | detail
+
+
+def _retention(asked: Parameters, at: str) -> dict[str, Any]:
+    def keep(count: int, unit: str) -> dict[str, Any]:
+        return {"retentionTimes": [at], "retentionDuration": {"count": count, "durationType": unit}}
+
+    # Monthly and yearly points are taken from the first backup day of the month, and of January.
+    first = {
+        "retentionScheduleFormatType": "Weekly",
+        "retentionScheduleWeekly": {"daysOfTheWeek": [asked.weekly_days[0]], "weeksOfTheMonth": ["First"]},
+    }
+    made: dict[str, Any] = {"retentionPolicyType": "LongTermRetentionPolicy"}
+    if asked.schedule != "Weekly":
+        made["dailySchedule"] = keep(asked.daily_retention_days, "Days")
+    if asked.weekly_retention_weeks:
+        made["weeklySchedule"] = {"daysOfTheWeek": list(asked.weekly_days)} | keep(
+            asked.weekly_retention_weeks, "Weeks"
+        )
+    if asked.monthly_retention_months:
+        made["monthlySchedule"] = first | keep(asked.monthly_retention_months, "Months")
+    if asked.yearly_retention_years:
+        made["yearlySchedule"] = {"monthsOfYear": ["January"]} | first | keep(asked.yearly_retention_years, "Years")
+    return made
+
+
+def terms(given: dict[str, Any]) -> dict[str, Any]:
+    """
+    Put a policy's `properties` into the words of the parameters; what it does not say is left out.
+    """
+    plan = given.get("schedulePolicy") or {}
+    kept = given.get("retentionPolicy") or {}
+    detail = plan.get("hourlySchedule") or plan.get("weeklySchedule") or plan.get("dailySchedule") or plan
+    times = detail.get("scheduleRunTimes") or [detail.get("scheduleWindowStartTime")]
+    said = {
+        "policy_type": "Enhanced" if given.get("policyType") == "V2" else "Standard",
+        "schedule": plan.get("scheduleRunFrequency"),
+        "backup_time": times[0][11:16] if times[0] else None,
+        "weekly_days": detail.get("scheduleRunDays"),
+        "hourly_interval": detail.get("interval"),
+        "hourly_duration": detail.get("scheduleWindowDuration"),
+        "time_zone": given.get("timeZone"),
+        "instant_restore_days": given.get("instantRpRetentionRangeInDays"),
+    } | {name: _count(kept.get(schedule)) for name, schedule in _RETENTIONS}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+_RETENTIONS = (
+    ("daily_retention_days", "dailySchedule"),
+    ("weekly_retention_weeks", "weeklySchedule"),
+    ("monthly_retention_months", "monthlySchedule"),
+    ("yearly_retention_years", "yearlySchedule"),
+)
+
+
+def _count(schedule: dict[str, Any] | None) -> int | None:
+    return ((schedule or {}).get("retentionDuration") or {}).get("count")
+
+
+def differences(policy: Policy, asked: Parameters) -> tuple[str, ...]:
+    """
+    Name the parameters in which an existing policy differs from what was asked for.
+    """
+    wanted = terms(properties(asked, date(2000, 1, 1)))
+    return tuple(name for name in {**wanted, **policy.terms} if policy.terms.get(name) != wanted.get(name))
+
+
+def longest_gap(policy: Policy) -> timedelta | None:
+    """
+    Return how old the newest recovery point of a healthy VM may be under this policy; None when the policy does not say.
+    """
+    said = policy.terms
+    match said.get("schedule"):
+        case "Daily":
+            return timedelta(days=1) + GRACE
+        case "Hourly":
+            # The last run of one day's window to the first of the next.
+            night = 24 - int(said.get("hourly_duration", 24)) + int(said.get("hourly_interval", 4))
+            return timedelta(hours=max(night, int(said.get("hourly_interval", 4)))) + GRACE
+        case "Weekly":
+            days = sorted(WEEKDAYS.index(day) for day in said.get("weekly_days", ()) if day in WEEKDAYS)
+            if not days:
+                return None
+            gaps = [(b - a) % 7 or 7 for a, b in zip(days, [*days[1:], days[0]], strict=True)]
+            return timedelta(days=max(gaps)) + GRACE
+    return None

@@ -1,0 +1,161 @@
+"""
+Tables as HTML, plain text and CSV, and the one escape function for each sink. No widgets, no Jupyter.
+
+Text from Azure (names, tags, messages) is hostile until it has passed `escape`, `plain` or `csv_cell`.
+Imports pandas and `text`.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from runbook_lib.text import DEFAULT_LANGUAGE, say
+
+__all__ = ["Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
+
+
+def plain(value: object) -> str:
+    """
+    Make *value* safe for a terminal or a log: control and bidirectional-override characters are shown, not obeyed.
+
+    A line break in a value would let it forge a line of its own, so it is shown too.
+    """
+    return "".join(f"\\u{ord(each):04x}" if _commands(each) else each for each in str(value))
+
+
+def _commands(character: str) -> bool:
+    # Cc: controls (ANSI escapes, line breaks); Cf: formats, among them every bidirectional override and isolate.
+    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+
+
+def escape(value: object) -> str:
+    """
+    Make *value* safe as the text of an HTML element or attribute.
+    """
+    return html.escape(plain(value), quote=True)
+
+
+def csv_cell(value: object) -> str:
+    """
+    Make *value* safe for a spreadsheet: what would start a formula is taken as text.
+    """
+    said = plain(value)
+    return f"'{said}" if said.startswith(("=", "+", "-", "@")) else said
+
+
+class Shown(ABC):
+    """
+    Something that a notebook shows, as HTML where that is possible and as text everywhere.
+    """
+
+    @abstractmethod
+    def html(self) -> str:
+        """
+        Return the HTML form.
+        """
+
+    @abstractmethod
+    def text(self) -> str:
+        """
+        Return the plain form.
+        """
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": self.text()}
+
+    def __repr__(self) -> str:
+        return self.text()
+
+
+class Lines(Shown):
+    """
+    Sentences, one to a line.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+
+    def html(self) -> str:
+        """
+        Return one paragraph per line.
+        """
+        return "\n".join(f"<p>{escape(line)}</p>" for line in self.lines)
+
+    def text(self) -> str:
+        """
+        Return the lines.
+        """
+        return "\n".join(plain(line) for line in self.lines)
+
+
+class Table(Shown):
+    """
+    A captioned table: a real HTML table with scopes, or aligned text.
+
+    Attributes:
+        caption: what the table shows.
+        frame: its content; column names are ids of `column.<id>` texts.
+    """
+
+    def __init__(
+        self,
+        caption: str,
+        columns: Sequence[str],
+        rows: Iterable[Mapping[str, Any]],
+        language: str = DEFAULT_LANGUAGE,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.caption = caption
+        self.frame = pd.DataFrame(
+            [{name: row.get(name, "") for name in columns} for row in rows], columns=list(columns)
+        )
+        self.titles = [say(f"column.{name}", language) for name in columns]
+        self.notes = tuple(notes)
+
+    def _cells(self) -> list[list[str]]:
+        return [[str(cell) for cell in row] for row in self.frame.itertuples(index=False, name=None)]
+
+    def html(self) -> str:
+        """
+        Return a table whose first column heads its row.
+        """
+        head = "".join(f'<th scope="col" style="text-align:left">{escape(title)}</th>' for title in self.titles)
+        body = "\n".join(f"<tr>{_row(cells)}</tr>" for cells in self._cells())
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return (
+            f'<table><caption style="text-align:left;font-weight:bold">{escape(self.caption)}</caption>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{notes}"
+        )
+
+    def text(self) -> str:
+        """
+        Return aligned columns under the caption.
+        """
+        rows = [self.titles, *([plain(cell) for cell in cells] for cells in self._cells())]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(self.titles))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([plain(self.caption), *lines, *(plain(note) for note in self.notes)])
+
+    def write_csv(self, path: Path) -> None:
+        """
+        Write the table for spreadsheets, quoted throughout.
+        """
+        self.frame.map(csv_cell).to_csv(path, index=False, quoting=1, lineterminator="\n")
+
+
+def _row(cells: Sequence[str]) -> str:
+    first, *rest = cells
+    return "".join(
+        [
+            f'<th scope="row" style="text-align:left">{escape(first)}</th>',
+            *(f'<td style="text-align:left">{escape(cell)}</td>' for cell in rest),
+        ]
+    )

@@ -1,0 +1,404 @@
+"""
+The tables of the runbook: from records to rows, every sentence from `text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runbook_lib.checks import CATALOGUE
+from runbook_lib.parameters import schema
+from runbook_lib.plan import Difference
+from runbook_lib.records import (
+    Change,
+    Finding,
+    Inventory,
+    Plan,
+    Status,
+    Step,
+    Verdict,
+    VirtualMachine,
+    VmVerdict,
+    key,
+)
+from runbook_lib.render.sinks import Table
+from runbook_lib.text import exists, say
+
+__all__ = [
+    "catalogue",
+    "comparison",
+    "differences",
+    "findings",
+    "machines",
+    "network",
+    "notes",
+    "parameter_values",
+    "plan",
+    "policies",
+    "prerequisites",
+    "readiness",
+    "results",
+    "sentence",
+    "unread",
+    "vaults",
+    "why",
+]
+
+BACKUP_EXTENSIONS = ("vmsnapshot", "vmsnapshotlinux")
+
+
+def sentence(finding: Finding, language: str) -> str:
+    """
+    Say what a finding found.
+    """
+    return say(f"check.{finding.check}.{finding.case}", language, **finding.facts)
+
+
+def _remedy(finding: Finding, language: str) -> str:
+    named = f"check.{finding.check}.{finding.case}.remedy"
+    return say(named, language, **finding.facts) if exists(named, language) else ""
+
+
+def why(verdict: VmVerdict, own: Iterable[Finding], language: str) -> str:
+    """
+    Say why a VM stands where it does: the sentences of the checks that decided, or what its protection is.
+    """
+    deciding = verdict.decisive or ("protection",)
+    return " ".join(sentence(each, language) for each in own if each.check in deciding)
+
+
+def _by_vm(found: Iterable[Finding]) -> dict[str, list[Finding]]:
+    grouped: dict[str, list[Finding]] = {}
+    for each in found:
+        grouped.setdefault(key(each.resource), []).append(each)
+    return grouped
+
+
+def _machine(inventory: Inventory, arm_id: str) -> dict[str, Any]:
+    vm = inventory.vms[key(arm_id)]
+    return {"vm": vm.name, "resource_group": vm.resource_group, "region": vm.location}
+
+
+def readiness(
+    inventory: Inventory,
+    now: Sequence[VmVerdict],
+    then: Mapping[str, Verdict],
+    found: Iterable[Finding],
+    language: str,
+) -> Table:
+    """
+    One row per VM: where it stands, where the plan takes it, and why.
+
+    Args:
+        then: verdicts on the projected inventory, by key.
+    """
+    grouped = _by_vm(found)
+    rows = [
+        _machine(inventory, each.vm)
+        | {
+            "verdict": each.verdict.value,
+            "projected": then[key(each.vm)].value,
+            "why": why(each, grouped[key(each.vm)], language),
+        }
+        for each in now
+    ]
+    columns = ("vm", "resource_group", "region", "verdict", "projected", "why")
+    return Table(say("caption.readiness", language, count=len(rows)), columns, rows, language)
+
+
+def findings(inventory: Inventory, found: Iterable[Finding], language: str, only: Sequence[str] = ()) -> Table:
+    """
+    One row per finding that is not a plain pass, or of the checks in *only*.
+    """
+    rows = [
+        _machine(inventory, each.resource)
+        | {
+            "check": say(f"check.{each.check}.title", language),
+            "status": each.status.value,
+            "guide": each.guide.value,
+            "finding": sentence(each, language),
+            "remedy": _remedy(each, language),
+        }
+        for each in found
+        if (each.check in only if only else not (each.status is Status.PASS and each.guide is Status.PASS))
+    ]
+    columns = ("vm", "resource_group", "check", "status", "guide", "finding", "remedy")
+    return Table(say("caption.findings", language), columns, rows, language)
+
+
+def _change(change: Change, language: str) -> dict[str, Any]:
+    undo = "say.irreversible" if change.irreversible else "say.yes"
+    return {
+        "step": change.step,
+        "change": say(f"change.{change.kind}", language, **change.facts),
+        "undo": say(undo, language),
+    }
+
+
+def plan(steps: Sequence[Step], caption: str, language: str) -> Table:
+    """
+    One row per change, in the order in which they are made.
+    """
+    rows = [_change(change, language) for step in steps for change in step.changes]
+    nothing = () if rows else (say("say.nothing_to_do", language),)
+    return Table(caption, ("step", "change", "undo"), rows, language, notes=nothing)
+
+
+def notes(made: Plan, language: str) -> list[str]:
+    """
+    Say what the plan leaves as it is.
+    """
+    return [say(f"note.{note['id']}", language, **{k: v for k, v in note.items() if k != "id"}) for note in made.notes]
+
+
+def results(number: str, ended: Iterable[tuple[Change, str, str]], language: str) -> Table:
+    """
+    One row per change that was tried: how it ended.
+    """
+    rows = [
+        {
+            "change": say(f"change.{change.kind}", language, **change.facts),
+            "outcome": say(f"outcome.{outcome}", language),
+            "detail": detail,
+        }
+        for change, outcome, detail in ended
+    ]
+    nothing = () if rows else (say("say.nothing_to_do", language),)
+    return Table(
+        say("caption.result", language, step=number), ("change", "outcome", "detail"), rows, language, notes=nothing
+    )
+
+
+def _known(value: str, language: str) -> str:
+    return value or say("say.unknown", language)
+
+
+def vaults(inventory: Inventory, regions: Iterable[str], language: str) -> Table:
+    """
+    The vaults of some regions, as they are or as a plan would make them.
+    """
+    wanted = set(regions)
+    locked = {True: say("say.yes", language), False: say("say.no", language), None: say("say.unknown", language)}
+    rows = [
+        {
+            "vault": vault.name,
+            "resource_group": vault.resource_group,
+            "region": vault.location,
+            "redundancy": _known(vault.redundancy, language),
+            "locked": locked[vault.redundancy_locked],
+            "soft_delete": _known(vault.soft_delete, language),
+            "items": _held(inventory, vault.id) if vault.items_read else say("say.unknown", language),
+        }
+        for _, vault in sorted(inventory.vaults.items())
+        if vault.location in wanted
+    ]
+    columns = ("vault", "resource_group", "region", "redundancy", "locked", "soft_delete", "items")
+    return Table(say("caption.vaults", language), columns, rows, language)
+
+
+def _held(inventory: Inventory, vault_id: str) -> int:
+    return sum(key(item.vault_id) == key(vault_id) for item in inventory.items.values())
+
+
+def policies(inventory: Inventory, regions: Iterable[str], language: str) -> Table:
+    """
+    The policies in the vaults of some regions, in the words of the parameters.
+    """
+    wanted = set(regions)
+    rows = []
+    for _, policy in sorted(inventory.policies.items()):
+        vault = inventory.vaults.get(key(policy.vault_id))
+        if vault is None or vault.location not in wanted:
+            continue
+        terms = policy.terms
+        kept = [f"{terms[name]} {name.rsplit('_', 1)[-1]}" for name in terms if "_retention_" in name and terms[name]]
+        rows.append(
+            {
+                "policy": policy.name,
+                "vault": vault.name,
+                "type": terms.get("policy_type", ""),
+                "schedule": terms.get("schedule", ""),
+                "time": terms.get("backup_time", ""),
+                "zone": terms.get("time_zone", ""),
+                "retention": ", ".join(kept),
+            }
+        )
+    columns = ("policy", "vault", "type", "schedule", "time", "zone", "retention")
+    return Table(say("caption.policies", language), columns, rows, language)
+
+
+def machines(vms: Iterable[VirtualMachine], language: str) -> Table:
+    """
+    The VM agent and the backup extension of each VM, as the instance view has them.
+    """
+    rows = [
+        {
+            "vm": vm.name,
+            "resource_group": vm.resource_group,
+            "power": _known(vm.power_state, language),
+            "agent": vm.agent.status if vm.agent else say("say.none" if vm.instance_view else "say.unknown", language),
+            "version": vm.agent.version if vm.agent else "",
+            "extension": _extension(vm, language),
+        }
+        for vm in vms
+    ]
+    columns = ("vm", "resource_group", "power", "agent", "version", "extension")
+    return Table(say("caption.machines", language), columns, rows, language)
+
+
+def _extension(vm: VirtualMachine, language: str) -> str:
+    if not vm.instance_view:
+        return say("say.unknown", language)
+    found = [each for each in vm.extensions if each.type.lower().rsplit(".", 1)[-1] in BACKUP_EXTENSIONS]
+    return ", ".join(f"{each.name}: {each.status}" for each in found) or say("say.none", language)
+
+
+def network(inventory: Inventory, found: Iterable[Finding], language: str) -> Table:
+    """
+    The outbound decision per VM, by today's service and by the guide.
+    """
+    return Table(
+        say("caption.network", language),
+        ("vm", "resource_group", "status", "guide", "finding"),
+        [
+            _machine(inventory, each.resource)
+            | {"status": each.status.value, "guide": each.guide.value, "finding": sentence(each, language)}
+            for each in found
+            if each.check == "network-outbound"
+        ],
+        language,
+    )
+
+
+def prerequisites(
+    found: Sequence[Finding], chosen: Sequence[VirtualMachine], inventory: Inventory, language: str
+) -> Table:
+    """
+    The guide's four prerequisites and for how many of the selected VMs each is met.
+    """
+    regions = {vault.location for vault in inventory.vaults.values()}
+    protected = {
+        key(each.resource) for each in found if each.check == "protection" and each.case in ("protected", "pending")
+    }
+    agents = {
+        key(each.resource) for each in found if each.check == "agent" and each.status in (Status.PASS, Status.WARN)
+    }
+    network = {
+        key(each.resource)
+        for each in found
+        if each.check == "network-outbound" and each.status in (Status.PASS, Status.NOT_NEEDED)
+    }
+    met = {
+        "prerequisite_vault": sum(vm.location in regions for vm in chosen),
+        "prerequisite_policy": len(protected),
+        "prerequisite_agent": len(agents),
+        "prerequisite_network": len(network),
+    }
+    rows = [
+        {
+            "prerequisite": say(f"say.{name}", language),
+            "stands": say("say.met", language, count=count, total=len(chosen)),
+        }
+        for name, count in met.items()
+    ]
+    return Table(say("caption.prerequisites", language), ("prerequisite", "stands"), rows, language)
+
+
+def unread(inventory: Inventory, language: str) -> Table:
+    """
+    What could not be read, so that nobody takes it for absent.
+    """
+    rows = [
+        {"scope": gap.scope, "what": gap.what, "status": gap.status, "detail": f"{gap.code}: {gap.message}"}
+        for gap in inventory.unread
+    ]
+    return Table(
+        say("caption.unread", language),
+        ("scope", "what", "status", "detail"),
+        rows,
+        language,
+        notes=() if rows else (say("say.none", language),),
+    )
+
+
+def comparison(
+    inventory: Inventory,
+    before: Mapping[str, Verdict],
+    after: Sequence[VmVerdict],
+    found: Iterable[Finding],
+    language: str,
+) -> Table:
+    """
+    The verdict on each VM before and after the run, and why it stands there now.
+    """
+    grouped = _by_vm(found)
+    rows = [
+        _machine(inventory, each.vm)
+        | {
+            "before": before[key(each.vm)].value if key(each.vm) in before else say("say.unknown", language),
+            "after": each.verdict.value,
+            "why": why(each, grouped[key(each.vm)], language),
+            "accepted_risk": each.accepted_risk,
+        }
+        for each in after
+    ]
+    columns = ("vm", "resource_group", "region", "before", "after", "why", "accepted_risk")
+    return Table(say("caption.comparison", language), columns, rows, language)
+
+
+def differences(found: Iterable[Difference], language: str) -> Table:
+    """
+    Where the world is not as the plan promised.
+    """
+    rows = [
+        {"resource": each.resource, "field": each.field, "expected": each.expected, "found": each.found}
+        for each in found
+    ]
+    return Table(
+        say("caption.differences", language),
+        ("resource", "field", "expected", "found"),
+        rows,
+        language,
+        notes=() if rows else (say("say.as_promised", language),),
+    )
+
+
+def parameter_values(values: Mapping[str, Any], language: str, only: Sequence[str] = ()) -> Table:
+    """
+    Every parameter, or those in *only*: its meaning and choices, and the value in *values*, else its default.
+    """
+    rows = [
+        {
+            "parameter": row.name,
+            "type": row.type,
+            "value": values.get(row.name, row.default),
+            "choices": ", ".join(row.choices),
+            "meaning": row.help(language),
+        }
+        for row in schema()
+        if not only or row.name in only
+    ]
+    return Table(
+        say("caption.parameters", language), ("parameter", "type", "value", "choices", "meaning"), rows, language
+    )
+
+
+def catalogue(language: str) -> Table:
+    """
+    Every check with both rules and their sources.
+    """
+    rows = [
+        {
+            "check": each.id,
+            "effect": say(f"effect.{each.effect}", language),
+            "section": say(f"section.{each.section}", language),
+            "guide": say(f"check.{each.id}.guide", language),
+            "status": say(f"check.{each.id}.today", language),
+            "source": say(f"check.{each.id}.source", language),
+        }
+        for each in CATALOGUE
+    ]
+    return Table(
+        say("caption.checks", language), ("check", "effect", "section", "guide", "status", "source"), rows, language
+    )

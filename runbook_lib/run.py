@@ -1,0 +1,492 @@
+"""
+One run: its folder, parameters, target, inventory, plan, what was applied, and its evidence.
+
+This is what the notebooks hold on to, whether a person walks through them or papermill runs them.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+from runbook_lib import checks, evidence, render, ui
+from runbook_lib.arm.apply import Applied, apply_step, check_plan
+from runbook_lib.arm.inventory import read_inventory
+from runbook_lib.arm.session import Session, open_session
+from runbook_lib.errors import InvalidParameters, RunbookError, WriteFailed
+from runbook_lib.folder import RunFolder, open_folder
+from runbook_lib.parameters import NAMES, Parameters, build, schema
+from runbook_lib.plan import Difference, compare, project
+from runbook_lib.plan import build as build_plan
+from runbook_lib.records import (
+    Finding,
+    Inventory,
+    Plan,
+    Verdict,
+    VirtualMachine,
+    VmVerdict,
+    encode,
+    key,
+)
+from runbook_lib.selection import accepted_risk, select
+from runbook_lib.text import say
+
+__all__ = ["NOTEBOOKS", "Run", "open_run"]
+
+NOTEBOOKS = (
+    "00_start",
+    "01_create_vault",
+    "02_storage_replication",
+    "03_backup_policy",
+    "04_select_vms",
+    "05_vm_agent",
+    "06_network",
+    "07_evidence",
+)
+VMS = "Microsoft.Compute/virtualMachines"
+
+
+def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
+    """
+    Open the run that a notebook belongs to: the first code cell of each notebook.
+
+    A parameter that differs from its default is taken from the notebook; else the run folder's value counts, so that
+    what was chosen in one notebook is the default of the next.
+
+    Args:
+        notebook: name of the notebook, such as `01_create_vault`.
+        namespace: the notebook's `globals()`, where its parameters cell put them.
+
+    Raises:
+        InvalidParameters: a value breaks a rule; nothing was sent.
+    """
+    given = {name: namespace[name] for name in NAMES if name in namespace}
+    folder = open_folder(str(given.get("run_dir", "")), new=notebook == NOTEBOOKS[0])
+    defaults = {row.name: row.default for row in schema()}
+    stored = folder.parameters()
+    values = stored | {n: v for n, v in given.items() if n not in stored or v != defaults[n]}
+    asked = build(values | {"run_dir": folder.name})
+    run = Run(folder, asked)
+    run.arrive(notebook)
+    return run
+
+
+class Run:
+    """
+    A run folder with a target behind it.
+    """
+
+    def __init__(self, folder: RunFolder, asked: Parameters) -> None:
+        if asked.apply and asked.target == "azure":
+            raise InvalidParameters("azure_read_only", name="apply")
+        self.folder = folder
+        self.asked = asked
+        self.notebook = ""
+        self._after: Inventory | None = None
+        self.folder.save_parameters(asked)
+
+    def arrive(self, notebook: str) -> None:
+        """
+        Note that *notebook* is being worked on; the first one reads the estate anew.
+        """
+        self.notebook = notebook
+        self.folder.visit(notebook)
+
+    @cached_property
+    def session(self) -> Session:
+        """
+        The signed-in target; opened when it is first needed.
+        """
+        return open_session(self.asked.target, self.folder.journal)
+
+    # --- what is there -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def before(self) -> Inventory:
+        """
+        The estate as this run found it: read once, then kept in the run folder.
+        """
+        kept = self.folder.inventory("before")
+        if kept is None:
+            kept = read_inventory(self.session, self.asked)
+            self.folder.save_inventory("before", kept)
+        return kept
+
+    @property
+    def inventory(self) -> Inventory:
+        """
+        The estate as it was read last.
+        """
+        if self._after is None:
+            self._after = self.folder.inventory("after")
+        return self._after or self.before
+
+    def read_again(self) -> Inventory:
+        """
+        Read the estate anew; what it was before stays as it is.
+        """
+        _ = self.before
+        self._after = read_inventory(self.session, self.asked)
+        self.folder.save_inventory("after", self._after)
+        return self._after
+
+    @property
+    def chosen(self) -> tuple[VirtualMachine, ...]:
+        """
+        The selected VMs.
+        """
+        return select(self.inventory, self.asked)
+
+    # --- what it means -------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """
+        What is missing, by the parameters as they stand.
+        """
+        return build_plan(self.inventory, self.asked, self.before.read_at.date())
+
+    @property
+    def projected(self) -> Inventory:
+        """
+        The estate as the plan would leave it.
+        """
+        return project(self.inventory, self.plan.changes)
+
+    def findings(self, inventory: Inventory) -> tuple[Finding, ...]:
+        """
+        Judge the selected VMs in *inventory*.
+        """
+        return checks.judge(inventory, select(inventory, self.asked))
+
+    def verdicts(self, inventory: Inventory, found: Sequence[Finding]) -> list[VmVerdict]:
+        """
+        Draw the verdict on each selected VM from its findings.
+        """
+        return [
+            VmVerdict(
+                vm=vm,
+                verdict=verdict,
+                decisive=decisive,
+                accepted_risk=accepted_risk(inventory.vms[key(vm)], self.asked),
+            )
+            for vm, (verdict, decisive) in checks.verdicts(found).items()
+        ]
+
+    # --- what is shown -------------------------------------------------------------------------------------------
+
+    @property
+    def mark(self) -> render.Lines:
+        """
+        The target's mark, and when it was read: first output of every notebook.
+        """
+        when = self.inventory.read_at.isoformat(timespec="seconds")
+        return render.Lines(
+            [
+                self._say("mark.target", mark=self.inventory.target.mark),
+                self._say("say.read_again", when=when),
+                self._say("say.run_folder", path=self.folder.name),
+            ]
+        )
+
+    def _say(self, message: str, **facts: Any) -> str:
+        return say(message, self.asked.language, **facts)
+
+    @property
+    def _regions(self) -> set[str]:
+        return {vm.location for vm in self.chosen}
+
+    def prerequisites(self) -> render.Table:
+        """
+        Show the guide's four prerequisites and where the selected VMs stand.
+        """
+        return render.prerequisites(self.findings(self.inventory), self.chosen, self.inventory, self.asked.language)
+
+    def readiness(self) -> render.Table:
+        """
+        Show the verdict on each selected VM, now and after the plan.
+        """
+        found = self.findings(self.inventory)
+        after = checks.verdicts(self.findings(self.projected))
+        then = {key(vm): verdict for vm, (verdict, _) in after.items()}
+        return render.readiness(self.inventory, self.verdicts(self.inventory, found), then, found, self.asked.language)
+
+    def show_findings(self, *only: str) -> render.Table:
+        """
+        Show the findings of some checks, or of all that are not a plain pass.
+        """
+        return render.findings(self.inventory, self.findings(self.inventory), self.asked.language, only)
+
+    def vaults(self) -> render.Table:
+        """
+        Show the vaults in the selected VMs' regions, as the plan leaves them.
+        """
+        return render.vaults(self.projected, self._regions, self.asked.language)
+
+    def policies(self) -> render.Table:
+        """
+        Show the policies in those vaults, as the plan leaves them.
+        """
+        return render.policies(self.projected, self._regions, self.asked.language)
+
+    def machines(self) -> render.Table:
+        """
+        Show agent and backup extension of each selected VM.
+        """
+        return render.machines(self.chosen, self.asked.language)
+
+    def network(self) -> render.Table:
+        """
+        Show the outbound decision for each selected VM.
+        """
+        return render.network(self.inventory, self.findings(self.inventory), self.asked.language)
+
+    def unread(self) -> render.Table:
+        """
+        Show what could not be read.
+        """
+        return render.unread(self.inventory, self.asked.language)
+
+    def show_plan(self) -> render.Table:
+        """
+        Show the changes of this notebook's step.
+        """
+        step = self.plan.step(self._number)
+        caption = self._say("caption.plan", step=step.number, count=len(step.changes))
+        return render.plan([step], caption, self.asked.language)
+
+    def show_whole_plan(self) -> render.Table:
+        """
+        Show every change of every step, and what the plan leaves as it is.
+        """
+        plan = self.plan
+        caption = self._say("caption.plan_all", count=len(plan.changes), digest=plan.digest[:12])
+        return render.plan(plan.steps, caption, self.asked.language)
+
+    def notes(self) -> render.Lines:
+        """
+        Say what the plan leaves as it is, and why.
+        """
+        return render.Lines(render.notes(self.plan, self.asked.language))
+
+    @property
+    def _number(self) -> str:
+        return self.notebook[:2]
+
+    # --- what is chosen ------------------------------------------------------------------------------------------
+
+    def form(self, *names: str) -> ui.Form:
+        """
+        Offer parameters for change; their initial values are the parameters.
+        """
+        return ui.Form(self.asked, names)
+
+    def choose(self, form: ui.Form) -> render.Table:
+        """
+        Take the form's values as parameters of this run and of the notebooks that follow.
+
+        Raises:
+            InvalidParameters: a value breaks a rule; the parameters stay as they were.
+        """
+        self.asked = build(self.asked.as_dict() | form.values)
+        self.folder.save_parameters(self.asked)
+        return render.parameter_values(
+            {name: self.asked.as_dict()[name] for name in form.names}, self.asked.language, only=form.names
+        )
+
+    def approval(self) -> ui.Approval:
+        """
+        Ask for approval of this step's plan; parameter `apply` is its initial value.
+        """
+        return ui.Approval(self._say("say.approve"), self.asked.apply)
+
+    # --- what is done --------------------------------------------------------------------------------------------
+
+    def apply(self, approval: ui.Approval) -> render.Shown:
+        """
+        Apply this notebook's step if it was approved, then read back and compare; else say that it was only planned.
+
+        Raises:
+            Drift, PlanRefused: nothing was sent.
+            WriteFailed: some changes did not succeed.
+        """
+        if not approval.value:
+            return render.Lines([self._say("say.planned_only")])
+        plan = self.plan
+        self.folder.save_plan(plan)
+        ended = self.apply_plan(plan, [self._number])
+        self.read_again()
+        table = render.results(
+            self._number, [(each.change, each.outcome, _detail(each)) for each in ended], self.asked.language
+        )
+        _raise_failed(ended, self.asked.language)
+        return table
+
+    def apply_plan(self, plan: Plan, numbers: Sequence[str]) -> list[Applied]:
+        """
+        Apply the steps *numbers* of a plan, each on what is read just before it.
+        """
+        if self.asked.target == "azure":
+            raise RunbookError("azure_read_only")
+        check_plan(plan, self.session)
+        ended: list[Applied] = []
+        for step in plan.steps:
+            if step.number not in numbers:
+                continue
+            self.folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
+            observed = read_inventory(self.session, self.asked)
+            for each in apply_step(self.session, observed, step):
+                ended.append(each)
+        return ended
+
+    def progress(self, each: Applied) -> str:
+        """
+        Say in a line how a change ended.
+        """
+        what = self._say(f"change.{each.change.kind}", **each.change.facts)
+        return render.plain(self._say("say.progress_change", outcome=self._say(f"outcome.{each.outcome}"), what=what))
+
+    # --- what is left behind -------------------------------------------------------------------------------------
+
+    def differences(self) -> tuple[Difference, ...]:
+        """
+        List where the world is not as the applied changes promised; empty when nothing was applied.
+        """
+        plan = self.folder.plan()
+        done = self.folder.written()
+        if plan is None or not done:
+            return ()
+        wrote = [change for change in plan.changes if key(change.target) in done]
+        return compare(project(self.before, plan.changes), self.inventory, wrote)
+
+    def conclude(self) -> render.Table:
+        """
+        Read again, compare with before, and write the outcome: the last step of every run.
+        """
+        if self.folder.plan() is None:
+            self.folder.save_plan(self.plan)
+        self.read_again()
+        found_before, found = self.findings(self.before), self.findings(self.inventory)
+        before = {key(vm): verdict for vm, (verdict, _) in checks.verdicts(found_before).items()}
+        verdicts = self.verdicts(self.inventory, found)
+        mark = self.inventory.target.mark
+        evidence.write_json(
+            self.folder.path / "findings.json", {"target": mark, "before": found_before, "after": found}
+        )
+        evidence.write_json(self.folder.path / "outcome.json", self._outcome(mark, before, verdicts, found))
+        evidence.write_json(self.folder.path / "environment.json", _environment(self.folder))
+        table = render.comparison(self.inventory, before, verdicts, found, self.asked.language)
+        self._write_tables(table, found)
+        return table
+
+    def _outcome(
+        self, mark: str, before: Mapping[str, Verdict], verdicts: Sequence[VmVerdict], found: Sequence[Finding]
+    ) -> dict[str, Any]:
+        plan = self.folder.plan()
+        tried = self.folder.outcomes()
+        unread_vms = any(gap.what == VMS for gap in self.inventory.unread)
+        grouped: dict[str, list[Finding]] = {}
+        for each in found:
+            grouped.setdefault(key(each.resource), []).append(each)
+        applied = self.asked.apply or bool(tried)
+        return {
+            "target": mark,
+            "caller": self.inventory.target.caller,
+            "complete": self.folder.complete(NOTEBOOKS),
+            "supervised": self.folder.supervised,
+            "applied": applied,
+            "read_at": {"before": self.before.read_at, "after": self.inventory.read_at},
+            "plan_digest": plan.digest if plan else "",
+            "changes": {"planned": len(plan.changes) if plan else 0} | tried,
+            "counts": dict(Counter(each.verdict.value for each in verdicts)),
+            "verdicts": [
+                encode(each)
+                | {
+                    "before": before[key(each.vm)].value if key(each.vm) in before else "",
+                    "why": render.why(each, grouped[key(each.vm)], self.asked.language),
+                }
+                for each in verdicts
+            ],
+            "differences": [encode(each) for each in self.differences()],
+            "unread": self.inventory.unread,
+            "exit_code": evidence.exit_code(
+                verdicts, applied=applied, failed=tried.get("failed", 0), unread_vms=unread_vms
+            ),
+        }
+
+    def _write_tables(self, comparison: render.Table, found: Sequence[Finding]) -> None:
+        folder = self.folder.path / "tables"
+        folder.mkdir(exist_ok=True)
+        comparison.write_csv(folder / "comparison.csv")
+        render.findings(self.inventory, found, self.asked.language).write_csv(folder / "findings.csv")
+        render.unread(self.inventory, self.asked.language).write_csv(folder / "unread.csv")
+        plan = self.folder.plan()
+        if plan:
+            render.plan(plan.steps, "", self.asked.language).write_csv(folder / "plan.csv")
+
+    def show_differences(self) -> render.Table:
+        """
+        Show where the world is not as the plan promised.
+        """
+        return render.differences(self.differences(), self.asked.language)
+
+    def seal(self) -> render.Lines:
+        """
+        Seal the run's files; in a chain the runner does that, once this notebook is on disk.
+        """
+        if self.folder.chained:
+            return render.Lines([self._say("say.sealed_later")])
+        digest = evidence.seal(self.folder.path)
+        return render.Lines([self._say("say.sealed", path=self.folder.name, digest=digest)])
+
+
+def _detail(each: Applied) -> str:
+    return f"{each.code}: {each.message}" if each.code else ""
+
+
+def _raise_failed(ended: Sequence[Applied], language: str) -> None:
+    failed = [each for each in ended if each.outcome == "failed"]
+    if failed:
+        first = failed[0]
+        raise WriteFailed(
+            "write_failed",
+            resource=first.change.target,
+            count=len(failed),
+            total=len(ended),
+            what=say(f"change.{first.change.kind}", language, **first.change.facts),
+            code=first.code,
+            detail=first.message,
+        )
+
+
+def _environment(folder: RunFolder) -> dict[str, Any]:
+    """
+    Say with what the run was made; every package that takes part, with its version.
+    """
+    packages = (
+        "azure-vm-backup-runbook",
+        "azure-core",
+        "azure-mgmt-compute",
+        "azure-mgmt-network",
+        "azure-mgmt-recoveryservices",
+        "azure-mgmt-recoveryservicesbackup",
+        "azure-mgmt-resource",
+        "azure-mgmt-resource-subscriptions",
+        "ipykernel",
+        "ipywidgets",
+        "nbclient",
+        "pandas",
+        "papermill",
+    )
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "packages": {name: version(name) for name in packages},
+        "run": folder.state(),
+        # One kernel runs the whole chain; names and counters are reset between notebooks.
+        "kernel": "one for the chain" if folder.chained else "one per notebook",
+    }

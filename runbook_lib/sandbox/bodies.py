@@ -1,0 +1,162 @@
+"""
+ARM bodies from outside: JSON read within bounds, resources told apart by their ids. Imports the standard library only.
+
+Estate files and recordings are made elsewhere, so their size, nesting and text are not taken on trust.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+__all__ = [
+    "JSON_NAMES",
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "SERVED",
+    "VIRTUAL_MACHINE",
+    "SandboxError",
+    "arm_type",
+    "complete",
+    "parse",
+    "read_bytes",
+    "refuse",
+]
+
+JSON_NAMES: dict[type, str] = {dict: "an object", int: "a number", list: "a list", str: "a text"}
+MAX_BYTES = 1 << 30
+MAX_DEPTH = 100
+VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
+SERVED = (
+    "Microsoft.Compute/virtualMachines",
+    "Microsoft.Compute/virtualMachines/extensions",
+    "Microsoft.Network/natGateways",
+    "Microsoft.Network/networkInterfaces",
+    "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Network/networkSecurityGroups/defaultSecurityRules",
+    "Microsoft.Network/networkSecurityGroups/securityRules",
+    "Microsoft.Network/publicIPAddresses",
+    "Microsoft.Network/routeTables",
+    "Microsoft.Network/routeTables/routes",
+    "Microsoft.Network/virtualNetworks",
+    "Microsoft.Network/virtualNetworks/subnets",
+    "Microsoft.RecoveryServices/vaults",
+    "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
+    "Microsoft.RecoveryServices/vaults/backupJobs",
+    "Microsoft.RecoveryServices/vaults/backupPolicies",
+    "Microsoft.Resources/providers",
+    "Microsoft.Resources/resourceGroups",
+    "Microsoft.Resources/subscriptions",
+)
+
+_SHOWN = 20
+_CONTAINERS = (dict, list)
+# Azure spells the types of one resource in several ways; here each has one spelling.
+_SPELLINGS = {spelling.lower(): spelling for spelling in SERVED} | {
+    "microsoft.resources/subscriptions/resourcegroups": "Microsoft.Resources/resourceGroups"
+}
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class SandboxError(ValueError):
+    """
+    Something that the sandbox was given, and cannot take.
+
+    The message names the file and the place in it, the rule, and the remedy.
+    """
+
+
+def refuse(origin: str, problems: list[str]) -> NoReturn:
+    """
+    Raise one SandboxError about *origin* that tells *problems*, one to a line.
+    """
+    hidden = len(problems) - _SHOWN
+    rest = [f"and {hidden} more of this kind; put these right first"] if hidden > 0 else []
+    raise SandboxError("\n".join(f"{origin}: {problem}" for problem in problems[:_SHOWN] + rest))
+
+
+def read_bytes(path: Path) -> bytes:
+    """
+    Read *path*, unless it is larger than `MAX_BYTES`.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            refuse(str(path), [f"holds {size:,} bytes, the limit is {MAX_BYTES:,}; split it"])
+        return path.read_bytes()
+    except OSError as error:
+        raise SandboxError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+
+
+def parse(text: bytes) -> Any:
+    """
+    Parse JSON that is no deeper than `MAX_DEPTH` and holds nothing but Unicode text.
+
+    Raises:
+        SandboxError: says what is wrong with the text; the caller knows where it stands.
+    """
+    try:
+        # Editors on Windows write a byte order mark.
+        decoded = text.decode("utf-8-sig")
+        document = json.loads(decoded, parse_constant=_no_constant)
+    except RecursionError:
+        _too_deep()
+    except ValueError as error:
+        raise SandboxError(f"is not JSON in UTF-8 ({error}); write it anew with a JSON tool") from error
+    level = [document] if isinstance(document, _CONTAINERS) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, _CONTAINERS)
+        ]
+        if not level:
+            break
+    else:
+        _too_deep()
+    if _SURROGATE.search(decoded):
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise SandboxError("holds half of a surrogate pair, which is no character; write both halves") from error
+    return document
+
+
+def arm_type(resource_id: str) -> str:
+    """
+    Tell the type of the resource that *resource_id* names; empty when it names none.
+
+    An id is pairs of a kind and a name, so a resource that is itself called `providers` misleads nobody.
+    """
+    parts = resource_id.removeprefix("/").split("/")
+    if len(parts) % 2 or not all(parts) or parts[0].lower() != "subscriptions" or not resource_id.startswith("/"):
+        return ""
+    namespace, kinds = "Microsoft.Resources", list[str]()
+    for kind, name in zip(parts[::2], parts[1::2], strict=True):
+        if kind.lower() == "providers":
+            namespace, kinds = name, []
+        else:
+            kinds.append(kind)
+    if not kinds:
+        return "Microsoft.Resources/providers"
+    spelled = "/".join([namespace, *kinds])
+    return _SPELLINGS.get(spelled.lower(), spelled)
+
+
+def complete(body: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return *body* with the `name` and `type` that its id implies, where it has none of its own.
+    """
+    own = {field: body[field] for field in ("name", "type") if isinstance(body.get(field), str)}
+    return body | {"name": body["id"].rpartition("/")[2], "type": arm_type(body["id"])} | own
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _too_deep() -> NoReturn:
+    raise SandboxError(f"nests deeper than {MAX_DEPTH} levels; no ARM body does")

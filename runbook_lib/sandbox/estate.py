@@ -1,0 +1,224 @@
+"""
+Estates: the ARM resources that a sandbox starts from. Imports `bodies`, `recorded` and the standard library only.
+
+An estate file is one JSON object: `estate` (the version of the form, 1), `name`, `asOf` (the moment it was read),
+`profile` (settings of the simulator), `resources` (ARM bodies as Azure returns them) and `status` (the instance view of
+each VM, by the VM's id). A folder of recorded traffic is read as an estate too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.sandbox import bodies, recorded
+from runbook_lib.sandbox.bodies import SandboxError
+
+__all__ = ["Estate", "SandboxError", "builtin_estates", "read_estate", "write_estate"]
+
+_VERSION = 1
+_FIELDS = {"estate": int, "name": str, "asOf": str, "profile": dict, "resources": list, "status": dict}
+_BUILTIN = Path(__file__).with_name("estates")
+# Characters that reorder or hide the text around them: written as escapes, so that a reader of the file sees them.
+_UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estate:
+    """
+    A tenant at one moment.
+
+    Args:
+        name: what people call it.
+        as_of: when it was read, aware; a simulator's clock starts there, so that recovery points keep their age.
+        resources: ARM bodies, each with `id`, `name` and `type`.
+        status: instance view by lower-cased VM id.
+        profile: settings of the simulator that go with it.
+        conflicts: how often a recording contradicted an earlier answer about the same resource.
+        origin: where it came from.
+    """
+
+    name: str
+    as_of: datetime
+    resources: tuple[dict[str, Any], ...]
+    status: dict[str, dict[str, Any]]
+    profile: dict[str, Any]
+    conflicts: int = 0
+    origin: str
+
+
+def builtin_estates() -> tuple[str, ...]:
+    """
+    Name the estates that come with the package.
+    """
+    return tuple(sorted(path.stem for path in _BUILTIN.glob("*.json")))
+
+
+def read_estate(source: str | Path) -> Estate:
+    """
+    Read the estate that *source* names.
+
+    Args:
+        source: name of a built-in estate, path of an estate file, or folder of recorded interactions; write a path that
+            is spelled like a built-in name as `./name`.
+
+    Raises:
+        SandboxError: there is no such estate, or it is malformed; all that is wrong with a file is told at once.
+    """
+    if isinstance(source, str) and source in builtin_estates():
+        return _read_file(_BUILTIN / f"{source}.json", origin=f"built-in {source}")
+    path = Path(source)
+    if path.is_dir():
+        found = recorded.read_recording(path)
+        return Estate(
+            name=path.resolve().name,
+            as_of=found.as_of,
+            resources=found.resources,
+            status=found.status,
+            profile={},
+            conflicts=found.conflicts,
+            origin=str(path),
+        )
+    if path.is_file():
+        return _read_file(path, origin=str(path))
+    raise SandboxError(
+        f"{source}: no such estate; give a built-in one ({', '.join(builtin_estates())}), an estate file, or a folder "
+        "of recorded interactions"
+    )
+
+
+def write_estate(estate: Estate, path: Path) -> None:
+    """
+    Write *estate* as an estate file that people can read and edit.
+    """
+    spelled = {body["id"].lower(): body["id"] for body in estate.resources}
+    document = {
+        "estate": _VERSION,
+        "name": estate.name,
+        "asOf": estate.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "profile": estate.profile,
+        "resources": estate.resources,
+        "status": {spelled.get(vm, vm): view for vm, view in estate.status.items()},
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    text = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    try:
+        path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise SandboxError(f"{path}: cannot be written ({error.strerror}); give a path that can") from error
+
+
+def _read_file(path: Path, origin: str) -> Estate:
+    text = bodies.read_bytes(path)
+    try:
+        document = bodies.parse(text)
+    except SandboxError as error:
+        raise SandboxError(f"{origin}: {error}") from error
+    if not isinstance(document, dict):
+        bodies.refuse(origin, [f"is no estate: its top level has to be an object with {', '.join(_FIELDS)}"])
+    if document.get("estate") != _VERSION:
+        bodies.refuse(
+            origin,
+            [f"estate: the version is {document.get('estate')!r}, this release reads {_VERSION}; write the file anew"],
+        )
+    problems = _field_problems(document)
+    problems += _resource_problems(_get(document, "resources", []))
+    problems += _status_problems(_get(document, "status", {}), _get(document, "resources", []))
+    if problems:
+        bodies.refuse(origin, problems)
+    return Estate(
+        name=document["name"],
+        as_of=_instant(document["asOf"]),
+        resources=tuple(bodies.complete(body) for body in document["resources"]),
+        status={vm.lower(): view for vm, view in document["status"].items()},
+        profile=document["profile"],
+        origin=origin,
+    )
+
+
+def _get(document: Mapping[str, Any], field: str, otherwise: Any) -> Any:
+    value = document.get(field)
+    return value if isinstance(value, type(otherwise)) else otherwise
+
+
+def _field_problems(document: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{field}: is missing; an estate has {', '.join(_FIELDS)}" for field in _FIELDS if field not in document
+    ]
+    problems += [
+        f"{field}: is no field of an estate; remove it or put its spelling right"
+        for field in document
+        if field not in _FIELDS
+    ]
+    problems += [
+        f"{field}: has to be {bodies.JSON_NAMES[kind]}; it is {json.dumps(document[field])[:40]}"
+        for field, kind in _FIELDS.items()
+        if field in document and not isinstance(document[field], kind)
+    ]
+    if isinstance(document.get("asOf"), str):
+        try:
+            _instant(document["asOf"])
+        except (OverflowError, ValueError) as error:
+            problems.append(f"asOf: {document['asOf']!r} is no moment ({error}); write it in UTC: 2026-01-31T07:30:00Z")
+    return problems
+
+
+def _resource_problems(resources: list[Any]) -> list[str]:
+    problems = []
+    first: dict[str, int] = {}
+    for index, body in enumerate(resources):
+        place = f"resources[{index}]"
+        if not isinstance(body, dict):
+            problems.append(f"{place}: has to be an object; put an ARM body there or remove it")
+            continue
+        resource_id = body.get("id")
+        if not isinstance(resource_id, str) or not resource_id:
+            problems.append(f"{place}.id: is missing; every resource has the id that Azure gave it")
+            continue
+        if not bodies.arm_type(resource_id):
+            problems.append(
+                f"{place}.id: {resource_id!r} names no ARM resource; an id starts with /subscriptions/ and goes on in "
+                "pairs of a kind and a name"
+            )
+        if not isinstance(body.get("properties", {}), dict):
+            problems.append(f"{place}.properties: has to be an object; put in what Azure returns there")
+        if first.setdefault(resource_id.lower(), index) != index:
+            problems.append(
+                f"{place}.id: is also the id of resources[{first[resource_id.lower()]}] (ids are compared without "
+                "case); keep one of them"
+            )
+    return problems
+
+
+def _status_problems(status: Mapping[str, Any], resources: list[Any]) -> list[str]:
+    vms = {
+        body["id"].lower()
+        for body in resources
+        if isinstance(body, dict)
+        and isinstance(body.get("id"), str)
+        and bodies.arm_type(body["id"]) == bodies.VIRTUAL_MACHINE
+    }
+    problems = []
+    seen: set[str] = set()
+    for vm, view in status.items():
+        place = f"status[{vm!r}]"
+        if vm.lower() not in vms:
+            problems.append(f"{place}: names no virtual machine of this estate; add the VM or remove the status")
+        if vm.lower() in seen:
+            problems.append(f"{place}: is given twice (ids are compared without case); keep one of them")
+        if not isinstance(view, dict):
+            problems.append(f"{place}: has to be an object; put in the VM's instance view")
+        seen.add(vm.lower())
+    return problems
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("it has no time zone")
+    return moment.astimezone(UTC)

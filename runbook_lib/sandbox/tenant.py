@@ -1,0 +1,231 @@
+"""
+The sandbox as its users hold it: one simulated tenant in one file.
+
+Imports the standard library and other modules of the sandbox only; the transport, which needs azure-core, late.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runbook_lib.sandbox.app import ArmApp, settle
+from runbook_lib.sandbox.backup.defaults import POLICY_KIND, default_policies
+from runbook_lib.sandbox.estate import Estate
+from runbook_lib.sandbox.faults import Fault
+from runbook_lib.sandbox.network import fold_children
+from runbook_lib.sandbox.profile import Profile
+from runbook_lib.sandbox.state import Body, State, key_of, type_of
+from runbook_lib.sandbox.store import Store
+from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT_TYPE, remember
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from runbook_lib.sandbox.transport import SandboxTransport
+
+__all__ = ["Sandbox"]
+
+# What two runs that end in the same state may still differ in.
+_PASSING = frozenset(
+    {
+        "activityId",
+        "deferredDeleteTimeInUTC",
+        "etag",
+        "lastBackupTime",
+        "lastRecoveryPoint",
+        "protectedItemDataId",
+        "resourceGuid",
+        "time",
+    }
+)
+# Of these only the time of day counts; the day is that of the vault's creation.
+_TIMES_OF_DAY = frozenset({"retentionTimes", "scheduleRunTimes", "scheduleWindowStartTime"})
+_JOB_TYPE = "microsoft.recoveryservices/vaults/backupjobs"
+
+
+class Sandbox:
+    """
+    One simulated tenant, kept in one SQLite file, shared by any number of processes and threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._store = Store(path)
+        self._app = ArmApp(self._store)
+
+    def load(self, estate: Estate) -> None:
+        """
+        Replace everything by *estate*, with the clock at the moment that it shows.
+
+        Raises:
+            SandboxError: the profile of the estate asks for something unknown; nothing is changed then.
+        """
+        Profile.of(estate.profile)
+        bodies = {key_of(body["id"]): json.loads(json.dumps(body)) for body in estate.resources}
+        fold_children(bodies)
+        _add_groups(bodies)
+        with self._store.writing() as state:
+            state.clear()
+            state.set_setting("estate", estate.name)
+            state.set_setting("profile", dict(estate.profile))
+            state.set_now(estate.as_of)
+            for vm_id, view in estate.status.items():
+                state.set_runtime(vm_id, view)
+            for body in bodies.values():
+                _take_out_view(state, body)
+            state.put_all(bodies.values())
+            _complete_vaults(state, estate.as_of)
+
+    def transport(self) -> SandboxTransport:
+        """
+        Return a transport for Azure SDK clients that answers in this process; waiting through it turns the clock.
+        """
+        from runbook_lib.sandbox.transport import SandboxTransport
+
+        return SandboxTransport(self._app, self.advance)
+
+    def wsgi(self) -> WSGIApplication:
+        """
+        Return the service as a WSGI application.
+        """
+        return self._app
+
+    def now(self) -> datetime:
+        """
+        Return the moment that it is for the tenant, in UTC.
+        """
+        with self._store.reading() as state:
+            return state.now()
+
+    def advance(self, seconds: float) -> None:
+        """
+        Turn the tenant's clock on by *seconds*.
+        """
+        with self._store.writing() as state:
+            state.advance(seconds)
+
+    def status(self) -> dict[str, Any]:
+        """
+        Return what the sandbox holds, in numbers.
+        """
+        settle(self._store)
+        with self._store.reading() as state:
+            return {
+                "path": str(self.path),
+                "now": state.now(),
+                "estate": state.setting("estate", ""),
+                "resources": state.counts(),
+                "requests": state.request_count(),
+                "pending_operations": state.pending(),
+            }
+
+    def requests(self, since: int = 0) -> list[dict[str, Any]]:
+        """
+        Return the requests whose number is above *since*, with what became of them.
+
+        `writes` tells that the service treated a request as a change, whether it was accepted or not; `fault` tells
+        that a rule gave the answer.
+        """
+        with self._store.reading() as state:
+            return state.requests(since)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """
+        Return every stored body, by lower-cased id.
+        """
+        settle(self._store)
+        with self._store.reading() as state:
+            return list(state.everything())
+
+    def state_digest(self) -> str:
+        """
+        Return a SHA-256 over the resources that is equal for equal end states.
+
+        Left out are jobs, which are history, and what a second run of the same steps makes anew: etags, moments and
+        generated ids.
+        """
+        digest = hashlib.sha256()
+        for body in self.resources():
+            if type_of(body["id"]) != _JOB_TYPE:
+                digest.update(json.dumps(_comparable(body), sort_keys=True).encode() + b"\n")
+        return digest.hexdigest()
+
+    def fault(self, rule: Fault) -> None:
+        """
+        Add a rule; the first one that matches a request holds.
+        """
+        with self._store.writing() as state:
+            state.add_fault(rule.rule(), rule.times)
+
+    def clear_faults(self) -> None:
+        """
+        Remove all fault rules.
+        """
+        with self._store.writing() as state:
+            state.clear_faults()
+
+    def configure(self, **profile: Any) -> None:
+        """
+        Change settings of the profile; see `Profile` for their names.
+
+        Raises:
+            SandboxError: a setting is unknown, or has a value that it cannot have.
+        """
+        with self._store.writing() as state:
+            settings = dict(state.setting("profile", {}))
+            for name, value in profile.items():
+                both = isinstance(settings.get(name), dict) and isinstance(value, dict)
+                settings[name] = {**settings[name], **value} if both else value
+            Profile.of(settings)
+            state.set_setting("profile", settings)
+
+    def close(self) -> None:
+        """
+        Close the file.
+        """
+        self._store.close()
+
+
+def _add_groups(bodies: dict[str, Body]) -> None:
+    for body in list(bodies.values()):
+        parts = body["id"].split("/")
+        if len(parts) < 6 or parts[3].lower() != "resourcegroups":
+            continue
+        group = f"/subscriptions/{parts[2]}/resourceGroups/{parts[4]}"
+        if key_of(group) not in bodies:
+            bodies[key_of(group)] = {
+                "id": group,
+                "name": parts[4],
+                "type": "Microsoft.Resources/resourceGroups",
+                "location": body.get("location", ""),
+                "properties": {"provisioningState": "Succeeded"},
+            }
+
+
+def _take_out_view(state: State, body: Body) -> None:
+    properties = body.get("properties")
+    if type_of(body["id"]) == "microsoft.compute/virtualmachines" and isinstance(properties, dict):
+        view = properties.pop("instanceView", None)
+        if view and not state.runtime(body["id"]):
+            state.set_runtime(body["id"], view)
+
+
+def _complete_vaults(state: State, created: datetime) -> None:
+    for _, vault in list(state.scan(VAULT_TYPE)):
+        # What a real vault had found and registered is not in its body; its items and its age tell.
+        items = next(state.scan(ITEM_TYPE, vault["id"]), None)
+        remember(state, vault, discovered=True, registered=items is not None)
+        own = {key for key, _ in state.scan(POLICY_KIND.lower(), vault["id"])}
+        state.put_all(policy for policy in default_policies(vault["id"], created) if key_of(policy["id"]) not in own)
+
+
+def _comparable(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _comparable(one, key) for key, one in value.items() if key not in _PASSING}
+    if isinstance(value, list):
+        return [_comparable(one, name) for one in value]
+    return value[10:] if name in _TIMES_OF_DAY and isinstance(value, str) else value

@@ -1,0 +1,183 @@
+"""
+What a Recovery Services vault is made of: its defaults, its replication and its soft delete, and who may change them.
+
+Two APIs lead to one state here: the vault's own and the older one of Azure Backup. Imports the standard library and
+other modules of the sandbox only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runbook_lib.sandbox.answers import backup_error
+from runbook_lib.sandbox.call import Call, member
+from runbook_lib.sandbox.state import Body, State
+
+__all__ = [
+    "ITEM_TYPE",
+    "VAULT",
+    "VAULT_PATH",
+    "VAULT_TYPE",
+    "check_redundancy",
+    "check_soft_delete",
+    "find_vault",
+    "is_locked",
+    "merged",
+    "redundancy",
+    "remember",
+    "soft_delete",
+    "vault_view",
+]
+
+VAULT = "Microsoft.RecoveryServices/vaults"
+VAULT_PATH = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{VAULT}/{{vault}}"
+VAULT_TYPE = "microsoft.recoveryservices/vaults"
+ITEM_TYPE = "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems"
+
+_REDUNDANCIES = ("GeoRedundant", "LocallyRedundant", "ZoneRedundant")
+_DEFAULTS: Body = {
+    "provisioningState": "Succeeded",
+    "privateEndpointStateForBackup": "None",
+    "privateEndpointStateForSiteRecovery": "None",
+    "redundancySettings": {"standardTierStorageRedundancy": "GeoRedundant", "crossRegionRestore": "Disabled"},
+    "securitySettings": {
+        "softDeleteSettings": {
+            "softDeleteRetentionPeriodInDays": 14,
+            "softDeleteState": "Enabled",
+            "enhancedSecurityState": "Enabled",
+        },
+        "multiUserAuthorization": "Disabled",
+    },
+    "secureScore": "None",
+    "bcdrSecurityLevel": "Poor",
+    "publicNetworkAccess": "Enabled",
+}
+
+
+def find_vault(call: Call) -> Body:
+    """
+    Return the vault that the call's path names.
+
+    Raises:
+        ArmError: there is none.
+    """
+    return call.resource(VAULT, call.names["vault"])
+
+
+def vault_view(vault: Body) -> Body:
+    """
+    Return a vault as a GET shows it: with the settings that an older body leaves out.
+    """
+    return {**vault, "properties": merged(_DEFAULTS, member(vault, "properties"))}
+
+
+def redundancy(vault: Body) -> Body:
+    """
+    Return the replication settings of a vault.
+    """
+    return member(vault_view(vault)["properties"], "redundancySettings")
+
+
+def soft_delete(vault: Body) -> Body:
+    """
+    Return the soft delete settings of a vault.
+    """
+    return member(member(vault_view(vault)["properties"], "securitySettings"), "softDeleteSettings")
+
+
+def is_locked(state: State, vault: Body) -> bool:
+    """
+    Tell whether an item was ever registered with a vault, after which its replication is fixed.
+    """
+    return bool(state.runtime(vault["id"]).get("registered"))
+
+
+def remember(state: State, vault: Body, **facts: bool) -> None:
+    """
+    Keep *facts* about a vault that no body shows.
+    """
+    state.set_runtime(vault["id"], state.runtime(vault["id"]) | facts)
+
+
+def check_redundancy(state: State, vault: Body | None, asked: Mapping[str, Any]) -> None:
+    """
+    Refuse replication settings that a vault cannot take (contract section 5).
+
+    Args:
+        vault: None for one that is being created.
+        asked: in the words of the vault API; members may be missing.
+
+    Raises:
+        ArmError: a value is unknown, the replication is locked, or cross-region restore does not go with it.
+    """
+    old = _DEFAULTS["redundancySettings"] if vault is None else redundancy(vault)
+    new = merged(old, asked)
+    kind, restore = new["standardTierStorageRedundancy"], new["crossRegionRestore"]
+    if kind not in _REDUNDANCIES or restore not in ("Enabled", "Disabled"):
+        raise backup_error(
+            400,
+            "BMSUserErrorInvalidInput",
+            "Input provided for the call is invalid\r\nPlease check the required inputs",
+        )
+    if vault is not None and is_locked(state, vault) and kind != old["standardTierStorageRedundancy"]:
+        raise backup_error(
+            400,
+            "StorageModelModifyError",
+            "Storage Redundancy option is locked when the first machine is registered with the vault,"
+            " and cannot be modified thereafter.",
+        )
+    if restore == "Enabled" and kind != "GeoRedundant":
+        raise backup_error(
+            400,
+            "BMSUserErrorCrossRegionRestoreNotSupported",
+            "Cross Region Restore needs a vault whose storage redundancy is GeoRedundant.",
+        )
+    if vault is not None and restore == "Disabled" and old["crossRegionRestore"] == "Enabled":
+        raise backup_error(
+            400,
+            "BMSUserErrorCrossRegionRestoreCannotBeDisabled",
+            "Cross Region Restore cannot be disabled once it is enabled for the vault.",
+        )
+
+
+def check_soft_delete(old: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """
+    Refuse soft delete settings that a vault cannot take.
+
+    Raises:
+        ArmError: it would be switched off where it is always on, or its retention is out of range.
+    """
+    days = asked.get("softDeleteRetentionPeriodInDays", 14)
+    if not isinstance(days, int) or isinstance(days, bool) or not 14 <= days <= 180:
+        raise backup_error(
+            400,
+            "BMSUserErrorInvalidInput",
+            "Input provided for the call is invalid\r\nPlease check the required inputs",
+        )
+    state = asked.get("softDeleteState", old["softDeleteState"])
+    if old["softDeleteState"] == "AlwaysON" and state != "AlwaysON":
+        raise backup_error(
+            400, "BMSUserErrorDisablingSoftDeleteStateNotAllowed", "Soft delete is always on for this vault."
+        )
+    security = asked.get("enhancedSecurityState", old["enhancedSecurityState"])
+    if security == "Disabled" and old["enhancedSecurityState"] != "Disabled":
+        raise backup_error(
+            400,
+            "UserErrorChangeEnhancedSecurityStateNotAllowed",
+            "Enhanced Security is enabled for this vault. You cannot disable Enhanced Security after enabling it.",
+        )
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Body:
+    """
+    Return *old* with the members of *new*, objects within objects; a null in *new* changes nothing.
+    """
+    result = dict(old)
+    for name, value in new.items():
+        before = result.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(before, value)
+        elif value is not None or name not in result:
+            result[name] = value
+    return result

@@ -1,0 +1,76 @@
+"""
+Which VMs a run is about. Pure: imports `errors`, `parameters` and `records`.
+"""
+
+from __future__ import annotations
+
+from runbook_lib.errors import InvalidParameters
+from runbook_lib.parameters import Parameters, location_name
+from runbook_lib.records import Inventory, VirtualMachine, key
+
+__all__ = ["accepted_risk", "select"]
+
+
+def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...]:
+    """
+    Return the VMs that `vm_selector` and `location` name, ordered by id.
+
+    Raises:
+        InvalidParameters: nothing is selected, or a listed id or a risk's VM does not exist: a typing error that must
+            not pass for an empty estate.
+    """
+    location = location_name(asked.location)
+    chosen = tuple(
+        vm
+        for _, vm in sorted(inventory.vms.items())
+        if _matches(vm, asked.vm_selector) and location in ("", vm.location)
+    )
+    missing = [each for each in _listed(asked.vm_selector) if key(each) not in inventory.vms]
+    if missing:
+        raise InvalidParameters("vm_missing", name="vm_selector", value=missing[0])
+    if not chosen:
+        raise InvalidParameters(
+            "nothing_selected",
+            name="vm_selector",
+            value=asked.vm_selector,
+            location=asked.location,
+            count=len(inventory.vms),
+        )
+    unmatched = [vm for vm in asked.accept_risk if not any(_is_named(each, vm) for each in chosen)]
+    if unmatched:
+        raise InvalidParameters("vm_missing", name="accept_risk", value=unmatched[0])
+    return chosen
+
+
+def accepted_risk(vm: VirtualMachine, asked: Parameters) -> str:
+    """
+    Return the reason given for going on with *vm* in spite of its verdict; empty when none was given.
+    """
+    return next((reason for named, reason in asked.accept_risk.items() if _is_named(vm, named)), "")
+
+
+def _is_named(vm: VirtualMachine, named: str) -> bool:
+    # A name alone would hit a VM of the same name in another group: a risk is accepted for one VM, by its id.
+    return key(vm.id) == key(named)
+
+
+def _listed(selector: str) -> tuple[str, ...]:
+    if not selector.lower().startswith("/subscriptions/"):
+        return ()
+    return tuple(part.strip() for part in selector.split(",") if part.strip())
+
+
+def _matches(vm: VirtualMachine, selector: str) -> bool:
+    if selector == "all":
+        return True
+    if listed := _listed(selector):
+        return key(vm.id) in {key(each) for each in listed}
+    kind, _, wanted = selector.partition(":")
+    if kind == "group":
+        return vm.resource_group.lower() == wanted.lower()
+    if kind == "name":
+        return vm.name.lower() == wanted.lower()
+    name, has_value, value = wanted.partition("=")
+    # Tag names are case-insensitive in ARM, tag values are not.
+    tags = {tag.lower(): each for tag, each in vm.tags.items()}
+    return name.lower() in tags and (not has_value or tags[name.lower()] == value)

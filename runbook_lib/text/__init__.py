@@ -1,0 +1,59 @@
+"""
+Every sentence that code shows, by id and language. Imports nothing of the package.
+
+A language is one TOML file beside this module; a table `[check.agent]` with a key `title` has the id `check.agent.title`.
+Templates are `str.format` strings over the facts given; values stay plain text: whoever puts a sentence into HTML escapes
+it there (see `render.escape`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+__all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "say"]
+
+DEFAULT_LANGUAGE = "en"
+LANGUAGES = ("en",)
+
+
+@cache
+def _catalogue(language: str) -> dict[str, str]:
+    flat: dict[str, str] = {}
+
+    def walk(prefix: str, node: dict[str, Any]) -> None:
+        for name, value in node.items():
+            here = f"{prefix}.{name}" if prefix else name
+            if isinstance(value, dict):
+                walk(here, value)
+            else:
+                flat[here] = value.strip()
+
+    walk("", tomllib.loads((files(__package__) / f"{language}.toml").read_text(encoding="utf-8")))
+    return flat
+
+
+def ids(language: str = DEFAULT_LANGUAGE) -> frozenset[str]:
+    """
+    List the ids that *language* has.
+    """
+    return frozenset(_catalogue(language))
+
+
+def exists(message: str, language: str = DEFAULT_LANGUAGE) -> bool:
+    """
+    Tell whether *language* has the sentence *message*.
+    """
+    return message in _catalogue(language)
+
+
+def say(message: str, language: str = DEFAULT_LANGUAGE, /, **facts: Any) -> str:
+    """
+    Render the sentence *message*.
+
+    Raises:
+        KeyError: the id, or a fact that the template names, is missing: a defect of the caller.
+    """
+    return _catalogue(language)[message].format(**facts)

@@ -1,0 +1,94 @@
+"""
+The only widget module. Every widget has a static twin, for whoever reads the saved notebook without a kernel.
+
+Widgets never block and never write: the next cell reads their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets
+
+from runbook_lib.parameters import Parameter, Parameters, schema
+from runbook_lib.render import Table
+from runbook_lib.text import say
+
+__all__ = ["Approval", "Form"]
+
+_WIDE = {"style": {"description_width": "initial"}, "layout": ipywidgets.Layout(width="42em")}
+
+
+class Form(ipywidgets.VBox):  # type: ignore[misc]
+    """
+    Controls for some parameters; their initial values are the parameters.
+
+    Attributes:
+        names: the parameters on offer.
+        controls: by parameter name.
+    """
+
+    def __init__(self, asked: Parameters, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._language = asked.language
+        rows = {row.name: row for row in schema()}
+        given = asked.as_dict()
+        self.controls = {name: _control(rows[name], given[name], asked.language) for name in names}
+        for name, control in self.controls.items():
+            control.add_class(f"rb-{name.replace('_', '-')}")
+        super().__init__(list(self.controls.values()))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """
+        The values as they stand, in the parameters' own types.
+        """
+        kinds = {row.name: row.type for row in schema()}
+        return {name: _value(kinds[name], control) for name, control in self.controls.items()}
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        rows = [{"parameter": name, "value": value} for name, value in self.values.items()]
+        twin = Table(say("caption.parameters", self._language), ("parameter", "value"), rows, self._language)
+        return _with_twin(super()._repr_mimebundle_(**options), twin)
+
+
+class Approval(ipywidgets.Checkbox):  # type: ignore[misc]
+    """
+    A box to tick before a step is applied.
+    """
+
+    def __init__(self, words: str, value: bool) -> None:
+        self._words = words
+        super().__init__(value=value, description=words, indent=False, **_WIDE)
+        self.add_class("rb-approve")
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        rows = [{"parameter": self._words, "value": self.value}]
+        twin = Table("", ("parameter", "value"), rows)
+        return _with_twin(super()._repr_mimebundle_(**options), twin)
+
+
+def _with_twin(bundle: Any, twin: Table) -> dict[str, Any]:
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    return {**data, "text/html": twin.html(), "text/plain": twin.text()}
+
+
+def _control(row: Parameter, value: Any, language: str) -> Any:
+    words = {"description": f"{row.name}: {row.help(language)}", **_WIDE}
+    match row.type:
+        case "bool":
+            return ipywidgets.Checkbox(value=value, indent=False, **words)
+        case "int":
+            return ipywidgets.IntText(value=value, **words)
+        case "list[str]":
+            return ipywidgets.Text(value=", ".join(value), **words)
+    if row.choices:
+        return ipywidgets.Dropdown(options=list(row.choices), value=value, **words)
+    return ipywidgets.Text(value=value, **words)
+
+
+def _value(kind: str, control: Any) -> Any:
+    if kind == "list[str]":
+        return [part.strip() for part in control.value.split(",") if part.strip()]
+    return control.value

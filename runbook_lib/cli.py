@@ -103,7 +103,8 @@ def resume(run_dir: Path, as_json: bool) -> int:
     Go on with a run that did not end: what is done already is found and kept.
     """
     kept = evidence.read_json(run_dir / "parameters.json")
-    return _run(build(kept), run_dir, "", as_json)
+    state = evidence.read_json(run_dir / "run.json")
+    return _run(build(kept | {"apply": state["applies"]}), run_dir, "", as_json)
 
 
 def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
@@ -123,14 +124,14 @@ def _sandbox_of(out: Path, estate: str) -> Iterator[None]:
     """
     Give a run its own sandbox where it was started with an estate; it lies beside the run folder, and is no evidence.
     """
-    from runbook_lib.arm.session import sandbox_state
+    from runbook_lib.arm.session import sandbox_path, sandbox_state
 
     own = out.with_name(out.name + ".sandbox.sqlite")
     before = os.environ.get("RUNBOOK_SANDBOX")
     if estate:
         sandbox_state(own, estate).close()
-    if own.exists():
-        os.environ["RUNBOOK_SANDBOX"] = str(own.resolve())
+    # Absolute, for the kernel works in another folder.
+    os.environ["RUNBOOK_SANDBOX"] = str((own if own.exists() else sandbox_path()).resolve())
     try:
         yield
     finally:

@@ -111,6 +111,19 @@ class RunFolder:
         path = self.path / "run.json"
         return read_json(path) if path.exists() else {"visited": {}}
 
+    @property
+    def applies(self) -> bool:
+        """
+        Whether the runner was told to apply.
+        """
+        return self.state().get("applies") is True
+
+    def begin(self, *, applies: bool) -> None:
+        """
+        Note whether this run is to apply its plan, for the evidence and for whoever resumes it.
+        """
+        write_json(self.path / "run.json", self.state() | {"applies": applies})
+
     def visit(self, notebook: str) -> None:
         """
         Note that *notebook* was opened.
@@ -134,9 +147,10 @@ class RunFolder:
 
     def save_parameters(self, asked: Parameters) -> None:
         """
-        Keep the values for the next notebook; the folder's own place is no value to keep.
+        Keep the values for the next notebook; not the folder's own place, and never a leave to write.
         """
-        write_json(self.path / "parameters.json", {name: v for name, v in asked.as_dict().items() if name != "run_dir"})
+        kept = {name: value for name, value in asked.as_dict().items() if name not in ("run_dir", "apply")}
+        write_json(self.path / "parameters.json", kept)
 
     def inventory(self, which: str) -> Inventory | None:
         """

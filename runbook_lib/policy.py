@@ -23,7 +23,7 @@ BUILT_IN = ("DefaultPolicy", "EnhancedPolicy")
 
 def built_in(name: str, vault_id: str) -> Policy:
     """
-    Return a policy that every new vault holds, as the service makes it (daily 16:30 UTC, or every four hours from 08:00).
+    Return a policy that every new vault holds, as the service makes it: daily at 16:30, or every 4 hours from 08:00.
     """
     enhanced = name == "EnhancedPolicy"
     return described(
@@ -75,7 +75,7 @@ def _schedule(asked: Parameters, at: str) -> dict[str, Any]:
     if asked.policy_type == "Standard":
         days = weekly if asked.schedule == "Weekly" else {"scheduleRunTimes": [at]}
         return {"schedulePolicyType": "SimpleSchedulePolicy", "scheduleRunFrequency": asked.schedule} | days
-    detail = {
+    details: dict[str, dict[str, Any]] = {
         "Daily": {"dailySchedule": {"scheduleRunTimes": [at]}},
         "Weekly": {"weeklySchedule": weekly},
         "Hourly": {
@@ -85,8 +85,11 @@ def _schedule(asked: Parameters, at: str) -> dict[str, Any]:
                 "scheduleWindowDuration": asked.hourly_duration,
             }
         },
-    }[asked.schedule]
-    return {"schedulePolicyType": "SimpleSchedulePolicyV2", "scheduleRunFrequency": asked.schedule} | detail
+    }
+    return {
+        "schedulePolicyType": "SimpleSchedulePolicyV2",
+        "scheduleRunFrequency": asked.schedule,
+    } | details[asked.schedule]
 
 
 def _retention(asked: Parameters, at: str) -> dict[str, Any]:
@@ -155,7 +158,7 @@ def differences(policy: Policy, asked: Parameters) -> tuple[str, ...]:
 
 def longest_gap(policy: Policy) -> timedelta | None:
     """
-    Return how old the newest recovery point of a healthy VM may be under this policy; None when the policy does not say.
+    Return how old the newest recovery point of a healthy VM may be; None when the policy does not say.
     """
     said = policy.terms
     match said.get("schedule"):

@@ -392,7 +392,7 @@ class Run:
         grouped: dict[str, list[Finding]] = {}
         for each in found:
             grouped.setdefault(key(each.resource), []).append(each)
-        applied = self.asked.apply or bool(tried)
+        applied = self.asked.apply or self.folder.applies or bool(tried)
         return {
             "target": mark,
             "caller": self.inventory.target.caller,

@@ -7,12 +7,15 @@ doubt, and the next run reads what became of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.polling import LROPoller
+from azure.mgmt.network.models import SecurityRule
+from azure.mgmt.recoveryservices.models import PatchVault, Vault
+from azure.mgmt.recoveryservicesbackup.models import ProtectedItemResource, ProtectionPolicyResource
 
 from runbook_lib.arm.session import Session
 from runbook_lib.errors import Drift, PlanRefused, WriteFailed
@@ -92,7 +95,7 @@ def _apply(session: Session, world: Inventory, change: Change, failed: set[str])
     journal.intent(change)
     try:
         with session.guard.writing():
-            facts = WRITERS[change.kind](session, change)
+            WRITERS[change.kind](session, change)
     except HttpResponseError as error:
         code = error.error.code if error.error and error.error.code else f"HTTP {error.status_code}"
         return _failed(session, change, code, error.error.message if error.error else error.message)
@@ -100,7 +103,7 @@ def _apply(session: Session, world: Inventory, change: Change, failed: set[str])
         return _failed(session, change, type(error).__name__, error.message)
     except WriteFailed as error:
         return _failed(session, change, "Timeout", str(error))
-    journal.result(change, "done", **facts)
+    journal.result(change, "done")
     return Applied(change=change, outcome="done")
 
 
@@ -129,7 +132,7 @@ def _parts(change: Change, segment: str) -> tuple[str, str]:
     return resource_group_of(change.target), names[lowered.index(segment.lower()) + 1]
 
 
-def _register_provider(session: Session, change: Change) -> dict[str, Any]:
+def _register_provider(session: Session, change: Change) -> None:
     providers = session.clients(subscription_of(change.target)).resources.providers
     namespace = change.facts["namespace"]
     providers.register(namespace)
@@ -139,80 +142,72 @@ def _register_provider(session: Session, change: Change) -> dict[str, Any]:
             raise WriteFailed("deadline", resource=change.target, seconds=int(DEADLINE))
         session.sleep(POLL)
         waited += POLL
-    return {}
 
 
-def _create_resource_group(session: Session, change: Change) -> dict[str, Any]:
+def _create_resource_group(session: Session, change: Change) -> None:
     groups = session.clients(subscription_of(change.target)).resources.resource_groups
     groups.create_or_update(change.target.rsplit("/", 1)[-1], change.body)
-    return {}
 
 
-def _create_vault(session: Session, change: Change) -> dict[str, Any]:
+def _create_vault(session: Session, change: Change) -> None:
     vaults = session.clients(subscription_of(change.target)).vaults.vaults
     group, vault = _parts(change, "vaults")
-    _wait(vaults.begin_create_or_update(group, vault, change.body), change, session)
-    return {}
+    _wait(vaults.begin_create_or_update(group, vault, Vault(change.body)), change, session)
 
 
-def _set_redundancy(session: Session, change: Change) -> dict[str, Any]:
+def _set_redundancy(session: Session, change: Change) -> None:
     vaults = session.clients(subscription_of(change.target)).vaults.vaults
     group, vault = _parts(change, "vaults")
-    _wait(vaults.begin_update(group, vault, change.body), change, session)
-    return {}
+    _wait(vaults.begin_update(group, vault, PatchVault(change.body)), change, session)
 
 
-def _create_policy(session: Session, change: Change) -> dict[str, Any]:
+def _create_policy(session: Session, change: Change) -> None:
     policies = session.clients(subscription_of(change.target)).backup.protection_policies
     group, vault = _parts(change, "vaults")
-    policies.create_or_update(vault, group, change.target.rsplit("/", 1)[-1], change.body)
-    return {}
+    policies.create_or_update(vault, group, change.target.rsplit("/", 1)[-1], ProtectionPolicyResource(change.body))
 
 
-def _discover(session: Session, change: Change) -> dict[str, Any]:
+def _discover(session: Session, change: Change) -> None:
     backup = session.clients(subscription_of(change.target)).backup
     group, vault = _parts(change, "vaults")
 
-    def location(response: Any, _: Any, __: Any) -> str:
-        return str(response.http_response.headers["Location"])
-
-    # The call returns nothing; its operation is named in the header only.
-    url = backup.protection_containers.refresh(vault, group, FABRIC, cls=location)
+    # The call returns nothing; its operation is named in the Location header only.
+    url: str = backup.protection_containers.refresh(vault, group, FABRIC, cls=_location)  # type: ignore[assignment]
     operation = url.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
     waited = 0.0
-    while _status_of(backup, vault, group, operation) == 202:
+    poll = backup.protection_container_refresh_operation_results
+    # 202 as long as it runs, 204 in the end, never 200.
+    while poll.get(vault, group, FABRIC, operation, cls=_status) == 202:
         if waited >= DEADLINE:
             raise WriteFailed("deadline", resource=change.target, seconds=int(DEADLINE))
         session.sleep(POLL)
         waited += POLL
-    return {}
 
 
-def _status_of(backup: Any, vault: str, group: str, operation: str) -> int:
-    def status(response: Any, _: Any, __: Any) -> int:
-        return int(response.http_response.status_code)
-
-    return int(backup.protection_container_refresh_operation_results.get(vault, group, FABRIC, operation, cls=status))
+def _location(response: Any, _: Any, __: Any) -> str:
+    return str(response.http_response.headers["Location"])
 
 
-def _protect(session: Session, change: Change) -> dict[str, Any]:
+def _status(response: Any, _: Any, __: Any) -> int:
+    return int(response.http_response.status_code)
+
+
+def _protect(session: Session, change: Change) -> None:
     items = session.clients(subscription_of(change.target)).backup.protected_items
     group, vault = _parts(change, "vaults")
     _, container = _parts(change, "protectionContainers")
     _, item = _parts(change, "protectedItems")
-    poller = items.begin_create_or_update(vault, group, FABRIC, container, item, change.body)
+    poller = items.begin_create_or_update(vault, group, FABRIC, container, item, ProtectedItemResource(change.body))
     _wait(poller, change, session)
-    return {}
 
 
-def _add_security_rule(session: Session, change: Change) -> dict[str, Any]:
+def _add_security_rule(session: Session, change: Change) -> None:
     rules = session.clients(subscription_of(change.target)).network.security_rules
     group, nsg = _parts(change, "networkSecurityGroups")
-    _wait(rules.begin_create_or_update(group, nsg, change.facts["rule"], change.body), change, session)
-    return {}
+    _wait(rules.begin_create_or_update(group, nsg, change.facts["rule"], SecurityRule(change.body)), change, session)
 
 
-WRITERS: dict[str, Callable[[Session, Change], dict[str, Any]]] = {
+WRITERS: dict[str, Callable[[Session, Change], None]] = {
     "register-provider": _register_provider,
     "create-resource-group": _create_resource_group,
     "create-vault": _create_vault,
@@ -222,13 +217,3 @@ WRITERS: dict[str, Callable[[Session, Change], dict[str, Any]]] = {
     "protect": _protect,
     "add-security-rule": _add_security_rule,
 }
-
-
-def outcomes(applied: Sequence[Applied]) -> dict[str, int]:
-    """
-    Count how changes ended.
-    """
-    counted = {"done": 0, "adopted": 0, "failed": 0}
-    for each in applied:
-        counted[each.outcome] += 1
-    return counted

@@ -95,7 +95,7 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         read_at=session.now.astimezone(UTC),
         target=replace(session.target, tenant=session.target.tenant or next((s.tenant for s in seen), "")),
         subscriptions=enabled,
-        **_merge([*parts, *vaults]),
+        **_merge([*parts, *vaults]),  # type: ignore[arg-type]
     )
     inventory = replace(
         inventory,

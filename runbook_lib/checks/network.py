@@ -1,8 +1,8 @@
 """
 Outbound traffic as network security groups decide it (guide, section "Network connectivity").
 
-Outbound packets meet the NSG of the network interface first, then that of the subnet; both must allow. In each, the rule
-with the lowest priority number that matches decides; below all rules, traffic to the Internet is allowed.
+Outbound packets meet the NSG of the network interface first, then that of the subnet; both must allow. In each, the
+rule with the lowest priority number that matches decides; below all rules, traffic to the Internet is allowed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Decision:
 
 def network_outbound(inventory: Inventory, vm: VirtualMachine) -> Finding:
     """
-    Judge whether every NIC of the VM reaches the service over HTTPS, as the guide asks; today's service does not need it.
+    Judge whether every NIC of the VM reaches the service over HTTPS, as the guide asks; today it is not needed.
     """
     guide, case, facts = _over_nics(inventory, vm)
     return Finding(

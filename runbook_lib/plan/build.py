@@ -26,6 +26,7 @@ from runbook_lib.records import (
     VirtualMachine,
     digest,
     key,
+    subscription_of,
 )
 from runbook_lib.selection import accepted_risk, select
 
@@ -132,7 +133,7 @@ def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
                 kind="register-provider",
                 step="01",
                 target=provider.id,
-                facts={"namespace": RECOVERY_SERVICES, "subscription": subscription},
+                facts={"namespace": RECOVERY_SERVICES, "subscription": _subscription_name(world, provider.id)},
             )
     groups = {vault_id.split("/providers/", 1)[0]: job for vault_id, job in missing.items()}
     for group_id, job in groups.items():
@@ -148,7 +149,7 @@ def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             step="01",
             target=group_id,
             body={"location": job.location},
-            facts={"group": name, "location": job.location},
+            facts={"group": name, "location": job.location, "subscription": _subscription_name(world, group_id)},
         )
     for vault_id, job in missing.items():
         if world.unread_under(vault_id, VAULTS):
@@ -163,8 +164,18 @@ def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
                 "sku": {"name": "Standard"},
                 "properties": {"publicNetworkAccess": "Enabled"},
             },
-            facts={"vault": vault_id.rsplit("/", 1)[-1], "location": job.location},
+            facts={
+                "vault": vault_id.rsplit("/", 1)[-1],
+                "location": job.location,
+                "subscription": _subscription_name(world, vault_id),
+            },
         )
+
+
+def _subscription_name(world: Inventory, arm_id: str) -> str:
+    guid = subscription_of(arm_id)
+    known = world.subscriptions.get(key(f"/subscriptions/{guid}"))
+    return known.name if known else guid
 
 
 def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
@@ -204,13 +215,14 @@ def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
 
 def _plan_policies(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
+    kept: dict[str, list[str]] = {}
     for vault_id in _vaults(jobs):
         made = described(asked, vault_id, wanted.day)
         there = world.policies.get(key(made.id))
         vault = world.vaults.get(key(vault_id))
         if there:
             if other := differences(there, asked):
-                notes.append({"id": "policy_kept", "policy": there.name, "fields": ", ".join(other)})
+                kept.setdefault(", ".join(other), []).append(vault_id.rsplit("/", 1)[-1])
             continue
         if vault is None or not vault.policies_read:
             raise PlanRefused("unread", resource=made.id)
@@ -231,6 +243,10 @@ def _plan_policies(world: Inventory, wanted: Wanted) -> Iterator[Change]:
                 "zone": asked.time_zone,
             },
         )
+    notes += [
+        {"id": "policy_kept", "policy": asked.policy_name, "vaults": ", ".join(dict.fromkeys(vaults)), "fields": fields}
+        for fields, vaults in kept.items()
+    ]
 
 
 def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:

@@ -19,7 +19,7 @@ State = dict[str, Any] | None
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """
-    One field of one resource that is not as expected; `field` is empty when the resource as a whole is there or missing.
+    One field of one resource that is not as expected; `field` is empty when a whole resource is there or missing.
     """
 
     resource: str

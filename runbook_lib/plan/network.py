@@ -4,6 +4,7 @@ The network step: NSG rules for service tags or for the proxy (guide, section "N
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from runbook_lib.checks.network import HTTPS, TAGS, decide, groups_of
@@ -46,7 +47,8 @@ def _plan_tags(world: Inventory, going: Sequence[VirtualMachine], notes: Notes) 
                         group, taken.setdefault(group.id, set()), decision.priority, decision.priority - 10
                     )
                     if priority is None:
-                        notes.append({"id": "no_priority", "nsg": group.name, "rule": decision.rule})
+                        full = {"id": "no_priority", "nsg": group.name, "rule": decision.rule}
+                        notes += [] if full in notes else [full]
                         continue
                     planned[group.id, tag] = _rule(
                         group, f"allow-backup-{tag}", priority, source="VirtualNetwork", to=tag, ports=[str(HTTPS)]
@@ -92,9 +94,9 @@ def _free(group: SecurityGroup, taken: set[int], below: int, wanted: int) -> int
     Return a priority that no outbound rule has and that comes before the rule that denies; None when there is none.
     """
     used = {rule.priority for rule in group.rules if rule.direction == "Outbound"} | taken
-    start = min(max(wanted, 100), below - 1)
-    for priority in [*range(start, below), *range(start - 1, 99, -1)]:
-        if priority >= 100 and priority not in used:
+    start = min(max(wanted, FIRST_PRIORITY), below - 1)
+    for priority in itertools.chain(range(start, below), range(start - 1, FIRST_PRIORITY - 1, -1)):
+        if priority >= FIRST_PRIORITY and priority not in used:
             taken.add(priority)
             return priority
     return None

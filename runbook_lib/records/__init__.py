@@ -1,8 +1,8 @@
 """
 What the runbook knows: frozen records and their JSON form. Imports nothing of the package.
 
-`arm` holds what is read from Azure Resource Manager, `flow` what the runbook makes of it, `codec` the JSON form of both.
-An ARM id is compared without case, so every mapping is keyed by `key(id)`; the id as read is kept for display.
+`arm` holds what is read from Azure Resource Manager, `flow` what the runbook makes of it, `codec` the JSON form of
+both. An ARM id is compared without case, so every mapping is keyed by `key(id)`; the id as read is kept for display.
 """
 
 from runbook_lib.records.arm import (

@@ -6,6 +6,7 @@ A field marked `VOLATILE` changes by itself (power, health, last backup): it is 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -54,7 +55,7 @@ def id_part(arm_id: str, segment: str) -> str:
     Return what follows *segment* in *arm_id*, in the id's own casing; empty when it is not there.
     """
     parts = arm_id.split("/")
-    for name, value in zip(parts, parts[1:], strict=False):
+    for name, value in itertools.pairwise(parts):
         if name.lower() == segment.lower():
             return value
     return ""

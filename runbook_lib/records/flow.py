@@ -60,7 +60,7 @@ class Finding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """
-    One write: how it reads (`text`, by kind), how it changes an inventory (`plan.EFFECTS`), what ARM is sent (`arm.apply`).
+    One write: how it reads (`text`, by kind), what it changes (`plan.EFFECTS`), what ARM is sent (`arm.apply`).
 
     Attributes:
         kind: the kind of change; a key of `plan.EFFECTS`.

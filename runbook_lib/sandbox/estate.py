@@ -70,7 +70,7 @@ def read_estate(source: str | Path) -> Estate:
     Raises:
         SandboxError: there is no such estate, or it is malformed; all that is wrong with a file is told at once.
     """
-    if isinstance(source, str) and source in builtin_estates():
+    if source in builtin_estates():
         return _read_file(_BUILTIN / f"{source}.json", origin=f"built-in {source}")
     path = Path(source)
     if path.is_dir():

@@ -16,7 +16,7 @@ from runbook_lib.sandbox.state import Body, key_of, normal_location
 
 __all__ = ["EFFECTS", "ROUTES", "require_registration"]
 
-_GROUP_TYPE = "microsoft.resources/subscriptions/resourcegroups"
+_GROUP_TYPE = "microsoft.resources/resourcegroups"
 _GROUP_NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
 _NO_REGION = ("operations", "locations")
 # What a provider that no estate mentions answers about itself: its types, and whether it must be registered at all.

@@ -1,9 +1,9 @@
 """
 Every sentence that code shows, by id and language. Imports nothing of the package.
 
-A language is one TOML file beside this module; a table `[check.agent]` with a key `title` has the id `check.agent.title`.
-Templates are `str.format` strings over the facts given; values stay plain text: whoever puts a sentence into HTML escapes
-it there (see `render.escape`).
+A language is one TOML file beside this module; key `title` of table `[check.agent]` has the id `check.agent.title`.
+Templates are `str.format` strings over the facts given; values stay plain text: whoever puts a sentence into HTML
+escapes it there (see `render.escape`).
 """
 
 from __future__ import annotations

@@ -7,14 +7,14 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbook_lib.sandbox import bodies
+from runbook_lib.sandbox import Sandbox, bodies
 from runbook_lib.sandbox.estate import Estate, SandboxError, builtin_estates, read_estate, write_estate
 
 CONTOSO = read_estate("contoso")
@@ -494,7 +494,8 @@ class TestMachines:
 
     def test_proxy_is_the_one_of_the_guide(self) -> None:
         """
-        vm-proxy has 10.0.0.5 in a subnet under NSG-lockdown, beside an app, and an address on the Internet.
+        vm-proxy has 10.0.0.5 in a subnet under NSG-lockdown, beside an app, and an address on the Internet; 200, the
+        priority that the guide gives its exception, is free.
         """
         proxy = vm("vm-proxy")
         (nic,) = proxy["properties"]["networkProfile"]["networkInterfaces"]
@@ -502,7 +503,11 @@ class TestMachines:
 
         assert "10.0.0.5" == configuration["privateIPAddress"]
         assert "ipAddress" in BY_ID[configuration["publicIPAddress"]["id"].lower()]["properties"]
-        assert subnet_of(proxy)["properties"]["networkSecurityGroup"]["id"].endswith("/NSG-lockdown")
+        lockdown = subnet_of(proxy)["properties"]["networkSecurityGroup"]["id"]
+        assert lockdown.endswith("/NSG-lockdown")
+        assert [4000] == [
+            rule["properties"]["priority"] for rule in BY_ID[lockdown.lower()]["properties"]["securityRules"]
+        ]
         assert subnet_of(proxy)["id"] == subnet_of(vm("app01"))["id"]
 
     @pytest.mark.parametrize(
@@ -591,6 +596,66 @@ class TestWaves:
         Each VM is in wave 1, 2 or 3.
         """
         assert {"1", "2", "3"} == {each["tags"]["wave"] for each in of_type(VM)}
+
+
+class TestServed:
+    """
+    The estate behind the real clients.
+    """
+
+    @pytest.fixture
+    def estate(self) -> Estate:
+        """
+        What the sandbox holds here.
+        """
+        return CONTOSO
+
+    def test_every_vm_is_read_through_the_sdk(self, sandbox: Sandbox, clients_of: Callable[..., Any]) -> None:
+        """
+        The compute client lists each VM of both subscriptions, with its tags, disks and instance view as they are kept.
+        """
+        read = {}
+        for subscription in of_type("Microsoft.Resources/subscriptions"):
+            compute = clients_of(sandbox, subscription["subscriptionId"]).compute
+            for each in compute.virtual_machines.list_all():
+                whole = compute.virtual_machines.get(each.id.split("/")[4], each.name, expand="instanceView")
+                read[each.id.lower()] = (
+                    whole.tags,
+                    len(whole.storage_profile.data_disks),
+                    [status.code for status in whole.instance_view.statuses],
+                    whole.instance_view.vm_agent and whole.instance_view.vm_agent.vm_agent_version,
+                )
+
+        assert {
+            each["id"].lower(): (
+                each["tags"],
+                len(each["properties"]["storageProfile"]["dataDisks"]),
+                [status["code"] for status in CONTOSO.status[each["id"].lower()]["statuses"]],
+                CONTOSO.status[each["id"].lower()].get("vmAgent", {}).get("vmAgentVersion"),
+            )
+            for each in of_type(VM)
+        } == read
+
+    def test_every_item_is_read_through_the_sdk(self, sandbox: Sandbox, clients_of: Callable[..., Any]) -> None:
+        """
+        The backup client lists the items of both vaults with their states.
+        """
+        backup = clients_of(sandbox, of_type(VAULT)[0]["id"].split("/")[2]).backup
+        read = {
+            (vault["name"], item.properties["friendlyName"], item.properties["protectionState"])
+            for vault in of_type(VAULT)
+            for item in backup.backup_protected_items.list(
+                vault["name"], vault["id"].split("/")[4], filter="backupManagementType eq 'AzureIaasVM'"
+            )
+        }
+
+        assert {
+            ("rsv-finance", "sql01", "Protected"),
+            ("rsv-westeurope", "web01", "Protected"),
+            ("rsv-westeurope", "web02", "IRPending"),
+            ("rsv-westeurope", "sql02", "ProtectionStopped"),
+            ("rsv-westeurope", "erp01", "ProtectionStopped"),
+        } == read
 
 
 GUID = "11111111-2222-4333-8444-555555555555"

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runbook_lib.sandbox import Sandbox
 from runbook_lib.sandbox.bodies import SERVED, arm_type
 from runbook_lib.sandbox.estate import Estate, SandboxError, read_estate, write_estate
 
@@ -573,3 +575,27 @@ class TestRealRecordings:
         write_estate(real, tmp_path / "real.json")
 
         assert real.resources == read_estate(tmp_path / "real.json").resources
+
+    @pytest.fixture
+    def estate(self, real: Estate) -> Estate:
+        """
+        What the sandbox holds here.
+        """
+        return real
+
+    def test_every_vm_is_read_through_the_sdk(
+        self, real: Estate, sandbox: Sandbox, clients_of: Callable[..., Any]
+    ) -> None:
+        """
+        The compute client lists each recorded VM, whatever its shape, in its subscription.
+        """
+        subscriptions = [each for each in real.resources if each["type"] == "Microsoft.Resources/subscriptions"]
+        read = {
+            each.id.lower()
+            for subscription in subscriptions
+            for each in clients_of(sandbox, subscription["id"].split("/")[2]).compute.virtual_machines.list_all()
+        }
+
+        assert {
+            each["id"].lower() for each in real.resources if arm_type(each["id"]) == "Microsoft.Compute/virtualMachines"
+        } == read

@@ -36,7 +36,7 @@ class ChainResult:
 
     Attributes:
         outcome: content of `outcome.json`.
-        digest: sha256 of the attestation.
+        digest: sha256 of the attestation; empty when changes failed and the run is left open.
     """
 
     folder: Path
@@ -88,8 +88,10 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None]) -> 
             _execute(NOTEBOOKS[-1], asked, folder, kernel, progress)
         finally:
             kernel.shutdown_kernel(now=True)
-    digest = evidence.seal(out)
-    return ChainResult(folder=out, outcome=evidence.read_json(out / "outcome.json"), digest=digest)
+    outcome = evidence.read_json(out / "outcome.json")
+    # A run with failed changes is not at its end: unsealed, it is INCOMPLETE and can be resumed.
+    digest = "" if outcome["changes"].get("failed") else evidence.seal(out)
+    return ChainResult(folder=out, outcome=outcome, digest=digest)
 
 
 def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]) -> None:

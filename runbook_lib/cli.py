@@ -166,7 +166,8 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
         click.echo(say("say.planned", language, count=outcome["changes"]["planned"]))
     for gap in outcome["unread"]:
         click.echo(plain(say("say.unread", language, what=gap["what"], scope=gap["scope"], code=gap["code"])))
-    click.echo(say("say.sealed", language, path=plain(result.folder), digest=result.digest))
+    ending = "say.sealed" if result.digest else "say.not_sealed"
+    click.echo(say(ending, language, path=plain(result.folder), digest=result.digest))
 
 
 @main.command()

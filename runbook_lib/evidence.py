@@ -22,7 +22,7 @@ from securesystemslib.dsse import Envelope
 from runbook_lib import checks
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Finding, Verdict, VmVerdict, decode, encode, key
-from runbook_lib.text import say
+from runbook_lib.text import plain, say
 
 __all__ = ["ATTESTATION", "Problem", "Verification", "exit_code", "read_json", "seal", "verify", "write_json"]
 
@@ -32,6 +32,8 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 OUTCOME = "outcome.json"
 FINDINGS = "findings.json"
+# What reading a document that is not what it should be can end in.
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _THERE = (Verdict.ENABLED, Verdict.PROTECTED)
 _NOT_THERE = (Verdict.BLOCKED, Verdict.UNDETERMINED)
 
@@ -42,7 +44,9 @@ def write_json(path: Path, value: Any) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(encode(value), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    # Texts from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
+    said = json.dumps(encode(value), indent=1, ensure_ascii=False) + "\n"
+    draft.write_text(said, encoding="utf-8", errors="backslashreplace", newline="\n")
     draft.replace(path)
 
 
@@ -72,12 +76,19 @@ def exit_code(verdicts: Iterable[VmVerdict], *, applied: bool, failed: int, unre
     return 3 if short or unread_vms else 0
 
 
-def _files(folder: Path) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder).as_posix() != ATTESTATION
-    )
+def _files(folder: Path) -> dict[str, Path]:
+    """
+    Return everything in a run folder but its folders and its attestation, by relative name.
+    """
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    return {
+        name: path for name, path in found.items() if name != ATTESTATION and (path.is_symlink() or not path.is_dir())
+    }
+
+
+def _is_content(path: Path) -> bool:
+    # What a link or a pipe leads to is not in the folder, so it cannot be part of the evidence.
+    return path.is_file() and not path.is_symlink()
 
 
 def _sha256(path: Path) -> str:
@@ -92,28 +103,38 @@ def seal(folder: Path) -> str:
     Returns:
         The attestation's own sha256, to be kept elsewhere.
     """
-    outcome = read_json(folder / OUTCOME)
+    statement = {
+        "_type": STATEMENT,
+        "subject": [
+            {"name": name, "digest": {"sha256": _sha256(path)}}
+            for name, path in _files(folder).items()
+            if _is_content(path)
+        ],
+        "predicateType": PREDICATE,
+        "predicate": _predicate(read_json(folder / OUTCOME)),
+    }
+    envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
+    write_json(folder / ATTESTATION, envelope.to_dict())
+    return _sha256(folder / ATTESTATION)
+
+
+def _predicate(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Sum an outcome up as in-toto's test-result predicate, with what is the runbook's own beside it.
+    """
     by_verdict: dict[str, list[str]] = {}
     for each in outcome["verdicts"]:
         by_verdict.setdefault(each["verdict"], []).append(each["vm"])
     failed = by_verdict.get(Verdict.BLOCKED, [])
     warned = by_verdict.get(Verdict.UNDETERMINED, [])
-    statement = {
-        "_type": STATEMENT,
-        "subject": [{"name": name, "digest": {"sha256": _sha256(folder / name)}} for name in _files(folder)],
-        "predicateType": PREDICATE,
-        "predicate": {
-            "result": "FAILED" if failed else "WARNED" if warned else "PASSED",
-            "configuration": [{"name": "parameters.json"}, {"name": "plan.json"}],
-            "passedTests": sorted(vm for name in (*_THERE, Verdict.READY) for vm in by_verdict.get(name, [])),
-            "warnedTests": sorted(warned),
-            "failedTests": sorted(failed),
-            "runbook": {name: outcome[name] for name in ("target", "complete", "supervised", "applied", "plan_digest")},
-        },
+    return {
+        "result": "FAILED" if failed else "WARNED" if warned else "PASSED",
+        "configuration": [{"name": "parameters.json"}, {"name": "plan.json"}],
+        "passedTests": sorted(vm for name in (*_THERE, Verdict.READY) for vm in by_verdict.get(name, [])),
+        "warnedTests": sorted(warned),
+        "failedTests": sorted(failed),
+        "runbook": {name: outcome[name] for name in ("target", "complete", "supervised", "applied", "plan_digest")},
     }
-    envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
-    write_json(folder / ATTESTATION, envelope.to_dict())
-    return _sha256(folder / ATTESTATION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +185,8 @@ class Verification:
             said.append(say("say.verify_consistent", language))
         if not self.supervised:
             said.append(say("say.verify_unsupervised", language))
-        return [*said, f"sha256:{self.digest}"]
+        # File names and the mark are as hostile as whoever handed the folder over.
+        return [plain(each) for each in (*said, f"sha256:{self.digest}")]
 
 
 def verify(folder: Path) -> Verification:
@@ -177,14 +199,19 @@ def verify(folder: Path) -> Verification:
     path = folder / ATTESTATION
     envelope = read_json(path)
     try:
-        statement = json.loads(Envelope.from_dict(envelope).payload)
-        sealed = {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
-        claims = statement["predicate"]["runbook"]
+        opened = Envelope.from_dict(envelope)
+        statement = json.loads(opened.payload)
+        kinds = (opened.payload_type, statement["_type"], statement["predicateType"])
+        if kinds != (PAYLOAD_TYPE, STATEMENT, PREDICATE):
+            raise ValueError(f"not an attestation of a run: {kinds}")
+        sealed = {str(each["name"]): each["digest"]["sha256"] for each in statement["subject"]}
+        predicate = statement["predicate"]
+        claims = predicate["runbook"]
         target, complete, supervised = str(claims["target"]), claims["complete"], claims["supervised"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise BrokenEvidence("evidence_unreadable", resource=str(path), problem=repr(error)) from error
     problems = [*_file_problems(folder, sealed)]
-    problems += _claim_problems(folder, target) if not problems else []
+    problems += _claim_problems(folder, predicate) if not problems else []
     return Verification(
         target=target,
         complete=complete is True,
@@ -201,27 +228,37 @@ def _file_problems(folder: Path, sealed: Mapping[str, str]) -> Iterable[Problem]
             yield Problem(kind="added_file", file=name)
         elif name not in there:
             yield Problem(kind="missing_file", file=name)
-        elif _sha256(folder / name) != sealed[name]:
+        elif not _is_content(there[name]) or _sha256(there[name]) != sealed[name]:
             yield Problem(kind="changed_file", file=name)
 
 
-def _claim_problems(folder: Path, target: str) -> list[Problem]:
+def _claim_problems(folder: Path, attested: Mapping[str, Any]) -> list[Problem]:
     """
     Recompute the verdicts from the findings: what papermill's metadata says is never asked.
     """
     outcome, found = read_json(folder / OUTCOME), read_json(folder / FINDINGS)
-    problems = [
-        Problem(kind="claim_target", file=name)
-        for name, document in ((OUTCOME, outcome), (FINDINGS, found))
-        if document.get("target") != target
-    ]
     try:
-        findings = [decode(Finding, each) for each in found["after"]]
+        summed = _predicate(outcome)
+        before, after = (_recomputed(found[moment]) for moment in ("before", "after"))
         claimed = {key(each["vm"]): (each["verdict"], tuple(each.get("decisive", ()))) for each in outcome["verdicts"]}
+        claimed_before = {key(each["vm"]): each["before"] for each in outcome["verdicts"]}
         counts = dict(outcome["counts"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BrokenEvidence("evidence_unreadable", resource=str(folder / FINDINGS), problem=repr(error)) from error
-    computed = {key(vm): (verdict.value, decisive) for vm, (verdict, decisive) in checks.verdicts(findings).items()}
-    if claimed != computed or counts != Counter(verdict for verdict, _ in computed.values()):
-        problems.append(Problem(kind="claim_outcome", file=OUTCOME))
-    return problems
+        same_target = found["target"] == outcome["target"]
+    except _MALFORMED as error:
+        raise BrokenEvidence("evidence_unreadable", resource=str(folder), problem=repr(error)) from error
+    problems = []
+    if summed != attested:
+        problems.append(Problem(kind="claim_attested", file=OUTCOME))
+    if not same_target:
+        problems.append(Problem(kind="claim_target", file=FINDINGS))
+    agrees = (
+        claimed == after
+        and counts == Counter(verdict for verdict, _ in after.values())
+        and claimed_before == {vm: before[vm][0] if vm in before else "" for vm in after}
+    )
+    return problems if agrees else [*problems, Problem(kind="claim_outcome", file=OUTCOME)]
+
+
+def _recomputed(found: Any) -> dict[str, tuple[str, tuple[str, ...]]]:
+    verdicts = checks.verdicts(decode(Finding, each) for each in found)
+    return {key(vm): (verdict.value, decisive) for vm, (verdict, decisive) in verdicts.items()}

@@ -69,20 +69,24 @@ class Journal:
         Read all lines.
 
         Raises:
-            BrokenEvidence: a line is not JSON.
+            BrokenEvidence: a line is no JSON object.
         """
         if not self.path.exists():
             return
-        with self.path.open(encoding="utf-8") as lines:
+        with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
-                    yield json.loads(line)
-                except ValueError as error:
+                    entry = json.loads(line)
+                except (ValueError, RecursionError) as error:
                     raise BrokenEvidence("journal_line", resource=str(self.path), line=number) from error
+                if not isinstance(entry, dict):
+                    raise BrokenEvidence("journal_line", resource=str(self.path), line=number)
+                yield entry
 
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
         stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | entry
-        line = json.dumps(stamped, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+        # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
+        line = json.dumps(stamped, ensure_ascii=False, sort_keys=True).encode(errors="backslashreplace") + b"\n"
         with self._lock:
             handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
             try:

@@ -64,7 +64,13 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
         _reset(shared_kernel)
         known = {"log_output", "stdout_file", "stderr_file", "store_widget_state", "coalesce_streams"}
         kept = {name: value for name, value in settings.items() if name in known}
-        PapermillNotebookClient(nb_man, km=shared_kernel, startup_timeout=120, **kept).execute()
+        client = PapermillNotebookClient(nb_man, km=shared_kernel, startup_timeout=120, **kept)
+        try:
+            client.execute()
+        finally:
+            # nbclient leaves the channels open to a kernel that is not its own.
+            if client.kc is not None:
+                client.kc.stop_channels()
 
 
 def _check(nb: NotebookNode) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from runbook_lib import text
 from runbook_lib.errors import InvalidParameters
 
-__all__ = ["NAMES", "Parameter", "Parameters", "build", "from_text", "location_name", "schema"]
+__all__ = ["NAMES", "Parameter", "Parameters", "build", "fill_name", "from_text", "location_name", "schema"]
 
 WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
@@ -146,8 +147,32 @@ def from_text(name: str, value: str) -> Any:
     reader = _READERS[row.type]
     try:
         return reader(value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidParameters("wrong_type", name=name, type=row.type, value=_shown(name, value)) from error
+
+
+def fill_name(name: str, template: str, *, location: str, subscription: str) -> str:
+    """
+    Fill the template of parameter *name*, `vault_name` or `resource_group`, for one region.
+
+    Args:
+        subscription: GUID of the vault's subscription; eight digits of it tell subscriptions apart.
+
+    Raises:
+        InvalidParameters: it names anything but {location} and {subscription}, or makes a name that ARM refuses.
+    """
+    words = {"location": location, "subscription": subscription[:8]}
+    try:
+        holes = [hole for _, *hole in string.Formatter().parse(template) if hole[0] is not None]
     except ValueError as error:
-        raise InvalidParameters("wrong_type", name=name, type=row.type, value=value) from error
+        raise InvalidParameters("template", name=name, value=template) from error
+    # A format such as {location:>999999999} or {location.x} is no name of a place.
+    if any(hole not in ([word, "", None] for word in words) for hole in holes):
+        raise InvalidParameters("template", name=name, value=template)
+    filled = template.format(**words)
+    if not _NAME_RULES[name].fullmatch(filled):
+        raise InvalidParameters(name, name=name, value=filled, section="vault")
+    return filled
 
 
 def location_name(value: str) -> str:
@@ -155,6 +180,13 @@ def location_name(value: str) -> str:
     Normalise a region: `West Europe` and `westeurope` are one.
     """
     return value.replace(" ", "").lower()
+
+
+def _read_int(value: str) -> int:
+    # int() would also take 1_000 and digits of other scripts.
+    if not re.fullmatch("-?[0-9]{1,9}", value):
+        raise ValueError(value)
+    return int(value)
 
 
 def _read_bool(value: str) -> bool:
@@ -185,7 +217,7 @@ def _strings(value: Any) -> list[str]:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "str": str,
-    "int": int,
+    "int": _read_int,
     "bool": _read_bool,
     "list[str]": _read_list,
     "dict[str, str]": _read_dict,
@@ -202,10 +234,15 @@ def _type_problem(row: Parameter, value: Any) -> InvalidParameters | None:
         and all(isinstance(each, str) for pair in value.items() for each in pair),
     }[row.type]
     if not fits:
-        return InvalidParameters("wrong_type", name=row.name, type=row.type, value=repr(value))
+        return InvalidParameters("wrong_type", name=row.name, type=row.type, value=_shown(row.name, repr(value)))
     if row.choices and value not in row.choices:
         return InvalidParameters("not_a_choice", name=row.name, value=value, choices=", ".join(row.choices))
     return None
+
+
+def _shown(name: str, value: str) -> str:
+    # A proxy URL may hold a password, whichever of the proxy's parameters it was given for.
+    return "***" if name.startswith("proxy_") else value
 
 
 Problems = Iterable[InvalidParameters]
@@ -213,29 +250,19 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Spec and guide agree: 2-50 characters, a letter first, then letters, digits and hyphens (guide, vault step 4).
 _VAULT_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,49}")
 _GROUP_NAME = re.compile(r"[-\w._()]{0,89}[-\w_()]")
+_NAME_RULES = {"vault_name": _VAULT_NAME, "resource_group": _GROUP_NAME}
 _POLICY_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,148}[a-zA-Z0-9]")
-_TIME = re.compile(r"([01]\d|2[0-3]):(00|30)")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):(00|30)")
 _HOST = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9.]{0,251}[a-zA-Z0-9])?")
 
 
-def _expand(template: str) -> str | None:
-    """
-    Fill a name template with sample values, None when it names anything but {location} and {subscription}.
-    """
-    try:
-        return template.format(location="westeurope", subscription="00000000")
-    except (KeyError, IndexError, ValueError):
-        return None
-
-
 def _names(p: Parameters) -> Problems:
-    for name, rule in (("vault_name", _VAULT_NAME), ("resource_group", _GROUP_NAME)):
-        template = getattr(p, name)
-        expanded = _expand(template)
-        if expanded is None:
-            yield InvalidParameters("template", name=name, value=template)
-        elif not rule.fullmatch(expanded):
-            yield InvalidParameters(name, name=name, value=template, section="vault")
+    for name in _NAME_RULES:
+        try:
+            # A sample: the plan fills the real ones, which may be longer.
+            fill_name(name, getattr(p, name), location="westeurope", subscription="00000000")
+        except InvalidParameters as problem:
+            yield problem
     if not _POLICY_NAME.fullmatch(p.policy_name):
         yield InvalidParameters("policy_name", name="policy_name", value=p.policy_name)
 
@@ -318,7 +345,13 @@ def _is_host(value: str) -> bool:
         return bool(_HOST.fullmatch(value)) and not value.replace(".", "").isdigit()
 
 
+def _target(p: Parameters) -> Problems:
+    if p.apply and p.target == "azure":
+        yield InvalidParameters("azure_read_only", name="apply")
+
+
 _RULES: tuple[Callable[[Parameters], Problems], ...] = (
+    _target,
     _names,
     _subscriptions,
     _selector,

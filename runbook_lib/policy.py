@@ -13,7 +13,16 @@ from typing import Any
 from runbook_lib.parameters import WEEKDAYS, Parameters
 from runbook_lib.records import Policy
 
-__all__ = ["BUILT_IN", "built_in", "described", "differences", "longest_gap", "properties", "terms"]
+__all__ = [
+    "BUILT_IN",
+    "built_in",
+    "described",
+    "differences",
+    "is_built_in",
+    "longest_gap",
+    "properties",
+    "terms",
+]
 
 # A backup starts within two hours of its time and a first one may take most of a day to reach the vault.
 GRACE = timedelta(hours=12)
@@ -37,6 +46,13 @@ def built_in(name: str, vault_id: str) -> Policy:
         # Only the time of day counts; ARM wants a date before it.
         date(2000, 1, 1),
     )
+
+
+def is_built_in(name: str) -> bool:
+    """
+    Tell whether every new vault holds a policy of this name; ARM compares names without case.
+    """
+    return name.lower() in {each.lower() for each in BUILT_IN}
 
 
 def described(asked: Parameters, vault_id: str, day: date) -> Policy:
@@ -127,7 +143,7 @@ def terms(given: dict[str, Any]) -> dict[str, Any]:
         "policy_type": "Enhanced" if given.get("policyType") == "V2" else "Standard",
         "schedule": plan.get("scheduleRunFrequency"),
         "backup_time": times[0][11:16] if times[0] else None,
-        "weekly_days": detail.get("scheduleRunDays"),
+        "weekly_days": detail.get("scheduleRunDays") or (kept.get("weeklySchedule") or {}).get("daysOfTheWeek"),
         "hourly_interval": detail.get("interval"),
         "hourly_duration": detail.get("scheduleWindowDuration"),
         "time_zone": given.get("timeZone"),

@@ -17,7 +17,7 @@ from runbook_lib import checks, evidence, render, ui
 from runbook_lib.arm.apply import Applied, apply_step, check_plan
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
-from runbook_lib.errors import InvalidParameters, RunbookError, WriteFailed
+from runbook_lib.errors import RunbookError, WriteFailed
 from runbook_lib.folder import RunFolder, open_folder
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, project
@@ -81,8 +81,6 @@ class Run:
     """
 
     def __init__(self, folder: RunFolder, asked: Parameters) -> None:
-        if asked.apply and asked.target == "azure":
-            raise InvalidParameters("azure_read_only", name="apply")
         self.folder = folder
         self.asked = asked
         self.notebook = ""

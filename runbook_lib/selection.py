@@ -16,10 +16,13 @@ def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...
     Return the VMs that `vm_selector` and `location` name, ordered by id.
 
     Raises:
-        InvalidParameters: nothing is selected, or a listed id or a risk's VM does not exist: a typing error that must
-            not pass for an empty estate.
+        InvalidParameters: the region does not exist, nothing is selected, or a listed id or a risk's VM does not exist:
+            a typing error that must not pass for an empty estate.
     """
     location = location_name(asked.location)
+    offered = {each for provider in inventory.providers.values() for each in provider.vault_locations}
+    if location and offered and location not in offered:
+        raise InvalidParameters("location", name="location", value=asked.location, offered=", ".join(sorted(offered)))
     chosen = tuple(
         vm
         for _, vm in sorted(inventory.vms.items())

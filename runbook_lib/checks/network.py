@@ -21,7 +21,7 @@ from runbook_lib.records import (
     key,
 )
 
-__all__ = ["TAGS", "Decision", "decide", "groups_of", "network_outbound"]
+__all__ = ["HTTPS", "TAGS", "Decision", "addresses_of", "decide", "groups_of", "network_outbound"]
 
 # What the backup extension of the guide needed, as today's service tags.
 TAGS = ("AzureBackup", "Storage", "AzureActiveDirectory")
@@ -72,7 +72,7 @@ def _over_nics(inventory: Inventory, vm: VirtualMachine) -> tuple[Status, str, d
             continue
         for group in groups:
             for tag in TAGS:
-                decision = decide(group, _addresses(nic), tag, vm.location, HTTPS)
+                decision = decide(group, addresses_of(nic), tag, vm.location, HTTPS)
                 facts = {"nic": nic.name, "nsg": group.name, "rule": decision.rule, "tag": tag}
                 if decision.access == "Deny":
                     return Status.FAIL, "denied", facts
@@ -101,6 +101,13 @@ def groups_of(inventory: Inventory, nic: NetworkInterface) -> tuple[SecurityGrou
             return None
         groups.append(inventory.nsgs[nsg_id])
     return tuple(groups)
+
+
+def addresses_of(nic: NetworkInterface) -> tuple[str, ...]:
+    """
+    Return the private addresses of *nic*; an IPv6 configuration may have none (real-shapes).
+    """
+    return tuple(each.private_ip for each in nic.ip_configurations if each.private_ip)
 
 
 def decide(group: SecurityGroup, addresses: tuple[str, ...], destination: str, location: str, port: int) -> Decision:
@@ -155,7 +162,9 @@ def _covers_sender(source: str, addresses: tuple[str, ...]) -> bool | None:
     network = _network(source)
     if network is None:
         return False
-    return any(ipaddress.ip_address(each) in network for each in addresses)
+    # Which of its addresses a NIC sends from is the guest's choice: only when all agree does the rule decide.
+    inside = {ipaddress.ip_address(each) in network for each in addresses}
+    return inside.pop() if len(inside) == 1 else None
 
 
 def _covers_destination(prefix: str, destination: str, location: str) -> bool | None:
@@ -184,9 +193,7 @@ def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None
 def _port_in(port: int, written: str) -> bool:
     if written == "*":
         return True
-    low, _, high = written.partition("-")
-    return low.isdigit() and int(low) <= port <= int(high or low)
-
-
-def _addresses(nic: NetworkInterface) -> tuple[str, ...]:
-    return tuple(each.private_ip for each in nic.ip_configurations if each.private_ip)
+    low, dash, high = written.partition("-")
+    if not dash:
+        high = low
+    return low.isdecimal() and high.isdecimal() and int(low) <= port <= int(high)

@@ -51,17 +51,17 @@ def protection(inventory: Inventory, vm: VirtualMachine) -> Finding:
 def _running(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> Finding:
     facts: dict[str, Any] = {
         "vault": _vault_name(inventory, item),
-        "state": item.protection_state,
+        "state": item.protection_state or "unknown",
         "health": item.health_status or item.protection_status or "unknown",
         "last_backup": item.last_backup_time.isoformat(timespec="minutes") if item.last_backup_time else "never",
         "last_status": item.last_backup_status or "unknown",
     }
     if item.protection != "on":
         return _finding("protection", vm, Status.FAIL, "error", **facts)
-    if item.protection_state == "IRPending":
-        return _finding("protection", vm, Status.PASS, "pending", **facts)
     if item.protection_status == "Unhealthy" or item.health_status == "ActionRequired":
         return _finding("protection", vm, Status.FAIL, "unhealthy", **facts)
+    if item.protection_state == "IRPending" and item.last_backup_status != "Failed":
+        return _finding("protection", vm, Status.PASS, "pending", **facts)
     if not item.last_backup_status.startswith("Completed") or item.last_backup_time is None:
         return _finding("protection", vm, Status.FAIL, "last_failed", **facts)
     policy = inventory.policies.get(key(item.policy_id))

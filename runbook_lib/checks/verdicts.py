@@ -23,7 +23,10 @@ def verdict(findings: Iterable[Finding]) -> tuple[Verdict, tuple[str, ...]]:
     for status, rung in ((Status.FAIL, Verdict.BLOCKED), (Status.UNKNOWN, Verdict.UNDETERMINED)):
         if decisive := tuple(finding.check for finding in blocking if finding.status is status):
             return rung, decisive
-    case = next(finding.case for finding in blocking if finding.check == "protection")
+    case = next((finding.case for finding in blocking if finding.check == "protection"), None)
+    if case is None:
+        # What was not looked at is unknown: no finding must never read as "nothing in the way".
+        return Verdict.UNDETERMINED, ("protection",)
     return _BY_PROTECTION.get(case, Verdict.READY), ()
 
 

@@ -6,17 +6,17 @@ Adopt before create: what is there already is used, and what is already so needs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from runbook_lib import checks
 from runbook_lib.checks.prerequisites import RECOVERY_SERVICES, VAULTS
 from runbook_lib.errors import InvalidParameters, PlanRefused
-from runbook_lib.parameters import Parameters, location_name
+from runbook_lib.parameters import Parameters, fill_name
 from runbook_lib.plan.drift import freeze, plan_digest
 from runbook_lib.plan.network import plan_network
 from runbook_lib.plan.wanted import Job, Notes, Place, Wanted
-from runbook_lib.policy import described, differences
+from runbook_lib.policy import described, differences, is_built_in
 from runbook_lib.records import (
     Change,
     Inventory,
@@ -38,14 +38,19 @@ GROUPS = "Microsoft.Resources/resourceGroups"
 def place_of(vm: VirtualMachine, asked: Parameters) -> Place:
     """
     Say which vault a VM belongs into: one per region, named by the templates.
+
+    Raises:
+        InvalidParameters: a template makes a name that ARM refuses, with the region's name in it.
     """
     subscription = vm.subscription if asked.vault_subscription == "same" else asked.vault_subscription.lower()
-    words = {"location": vm.location, "subscription": subscription[:8]}
-    group_id = f"/subscriptions/{subscription}/resourceGroups/{asked.resource_group.format(**words)}"
+    words = {"location": vm.location, "subscription": subscription}
+    group_id = (
+        f"/subscriptions/{subscription}/resourceGroups/{fill_name('resource_group', asked.resource_group, **words)}"
+    )
     return Place(
         location=vm.location,
         group_id=group_id,
-        vault_id=f"{group_id}/providers/Microsoft.RecoveryServices/vaults/{asked.vault_name.format(**words)}",
+        vault_id=f"{group_id}/providers/{VAULTS}/{fill_name('vault_name', asked.vault_name, **words)}",
     )
 
 
@@ -57,19 +62,22 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
         day: date part for policy times; ARM wants one and ignores it.
 
     Raises:
-        InvalidParameters: the selection, a region or a resource group does not exist.
+        InvalidParameters: the selection, a region or a resource group does not exist, or a vault's name is taken
+            by one in another region.
         PlanRefused: something that the plan must know could not be read.
     """
-    _check_location(inventory, asked)
     chosen = select(inventory, asked)
     verdicts = checks.verdicts(checks.judge(inventory, chosen))
     going = [vm for vm in chosen if _may_go_on(vm, verdicts[vm.id][0], asked)]
     jobs = [job for vm in going if (job := _job(inventory, vm, asked)) is not None]
+    _check_regions(inventory, jobs)
     notes: Notes = []
     steps: list[Step] = []
     world = inventory
     for number, planner in _PLANNERS:
-        changes = tuple(planner(world, Wanted(asked=asked, jobs=jobs, going=going, notes=notes, day=day)))
+        changes = tuple(
+            planner(world, Wanted(before=inventory, asked=asked, jobs=jobs, going=going, notes=notes, day=day))
+        )
         if changes:
             states, world = freeze(world, changes)
             steps.append(Step(number=number, changes=changes, world=states, digest=digest(states)))
@@ -82,10 +90,23 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
     )
 
 
-def _check_location(inventory: Inventory, asked: Parameters) -> None:
-    offered = {each for provider in inventory.providers.values() for each in provider.vault_locations}
-    if asked.location and offered and location_name(asked.location) not in offered:
-        raise InvalidParameters("location", name="location", value=asked.location, offered=", ".join(sorted(offered)))
+def _check_regions(inventory: Inventory, jobs: Sequence[Job]) -> None:
+    """
+    Refuse to put VMs into a vault of another region, there already or to be made for the first of them.
+    """
+    new = [job for job in jobs if key(job.item_id) not in inventory.items]
+    for vault_id, own in _vaults(new).items():
+        there = inventory.vaults.get(key(vault_id))
+        location = there.location if there else own[0].location
+        if astray := next((job for job in own if job.location != location), None):
+            raise InvalidParameters(
+                "vault_region",
+                name="vault_name",
+                value=vault_id.rsplit("/", 1)[-1],
+                location=location,
+                vm=astray.vm.name,
+                other=astray.location,
+            )
 
 
 def _may_go_on(vm: VirtualMachine, verdict: Verdict, asked: Parameters) -> bool:
@@ -111,19 +132,19 @@ def _job(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Job | N
     return Job(vm=vm, vault_id=place.vault_id, item_id=item_id, location=vm.location)
 
 
-def _vaults(jobs: Sequence[Job]) -> dict[str, Job]:
+def _vaults(jobs: Iterable[Job]) -> dict[str, list[Job]]:
     """
-    Return one job for each vault in play, keyed by the vault's id.
+    Return the jobs of each vault in play, by the vault's id as the first of them has it.
     """
-    found: dict[str, Job] = {}
+    found: dict[str, list[Job]] = {}
     for job in jobs:
-        found.setdefault(job.vault_id, job)
-    return found
+        found.setdefault(key(job.vault_id), []).append(job)
+    return {own[0].vault_id: own for own in found.values()}
 
 
 def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
-    missing = {vault_id: job for vault_id, job in _vaults(jobs).items() if key(vault_id) not in world.vaults}
+    missing = {vault_id: own[0] for vault_id, own in _vaults(jobs).items() if key(vault_id) not in world.vaults}
     notes += [{"id": "vault_adopted", "vault": world.vaults[key(v)].name} for v in _vaults(jobs) if v not in missing]
     subscriptions = dict.fromkeys(s for j in jobs for s in (j.vm.subscription, key(j.vault_id).split("/")[2]))
     for subscription in subscriptions:
@@ -193,7 +214,12 @@ def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             "to": asked.redundancy,
             "restore": "on" if asked.cross_region_restore else "off",
         }
-        if vault.redundancy_locked is not False:
+        if vault.cross_region_restore and not asked.cross_region_restore:
+            # It cannot be taken back, and holds the replication where it is (azure-contract, storage replication).
+            notes.append({"id": "restore_kept"} | facts)
+            continue
+        # The lock is on the kind of replication: Cross Region Restore can still be added to it.
+        if vault.redundancy != asked.redundancy and vault.redundancy_locked is not False:
             notes.append({"id": "redundancy_locked" if vault.redundancy_locked else "redundancy_unread"} | facts)
             continue
         yield Change(
@@ -251,8 +277,7 @@ def _plan_policies(world: Inventory, wanted: Wanted) -> Iterator[Change]:
 
 def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     asked, jobs = wanted.asked, wanted.jobs
-    for vault_id in _vaults(jobs):
-        own = [job for job in jobs if job.vault_id == vault_id]
+    for vault_id, own in _vaults(jobs).items():
         yield Change(
             kind="discover",
             step="04",
@@ -260,12 +285,16 @@ def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             facts={"vault": vault_id.rsplit("/", 1)[-1], "count": len(own), "vm_ids": [job.vm.id for job in own]},
         )
         policy_id = f"{vault_id}/backupPolicies/{asked.policy_name}"
+        rests_on = [vault_id]
+        if key(vault_id) in wanted.before.vaults or not is_built_in(asked.policy_name):
+            # The service picks the times of a new vault's own policies: nobody can say beforehand what they will be.
+            rests_on.append(policy_id)
         for job in own:
             yield Change(
                 kind="protect",
                 step="04",
                 target=job.item_id,
-                reads=(job.vm.id, vault_id),
+                reads=(job.vm.id, *rests_on),
                 body={
                     "properties": {
                         "protectedItemType": "Microsoft.Compute/virtualMachines",

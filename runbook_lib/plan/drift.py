@@ -4,6 +4,7 @@ Whether the world is still the one that a plan was made on, and whether it becam
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,13 +33,19 @@ def freeze(inventory: Inventory, changes: Iterable[Change]) -> tuple[dict[str, t
     """
     Return the states that everything read or written passes through as *changes* are made, and the world after them.
     """
+    writes: dict[str, list[Change]] = {}
     states: dict[str, list[State]] = {}
     world = inventory
     for change in changes:
         for each in (change.target, *change.reads):
             states.setdefault(key(each), [_state(inventory, each)])
+        writes.setdefault(key(change.target), []).append(change)
         world = project(world, [change])
-        states[key(change.target)].append(_state(world, change.target))
+    for target, own in writes.items():
+        # A change that fails does not keep the others from being made: any of them may be missing.
+        some = (made for size in range(1, len(own)) for made in itertools.combinations(own, size))
+        states[target] += [_state(project(inventory, made), target) for made in some]
+        states[target].append(_state(world, target))
     return {each: tuple(found) for each, found in sorted(states.items())}, world
 
 

@@ -45,8 +45,10 @@ def is_done(inventory: Inventory, change: Change) -> bool:
             for vm in change.facts["vm_ids"]
         )
     now = inventory.find(change.target)
+    if now is None:
+        return False
     then = project(inventory, [change]).find(change.target)
-    return now is not None and then is not None and material(now) == material(then)
+    return then is not None and material(now) == material(then)
 
 
 def _with(mapping: Mapping[str, T], arm_id: str, record: T) -> dict[str, T]:
@@ -111,7 +113,8 @@ def _discover(world: Inventory, _: Change) -> Inventory:
 
 
 def _protect(world: Inventory, change: Change) -> Inventory:
-    vault_id = change.target.split("/backupFabrics/", 1)[0]
+    # The id of an item that was there already has the service's casing.
+    vault_id = change.target[: change.target.lower().index("/backupfabrics/")]
     asked = change.body["properties"]
     item = world.items.get(key(change.target)) or ProtectedItem(
         id=change.target, name=_name(change), vault_id=vault_id, source_id=asked["sourceResourceId"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from runbook_lib.checks.network import HTTPS, TAGS, decide, groups_of
+from runbook_lib.checks.network import HTTPS, TAGS, Decision, addresses_of, decide, groups_of
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan.wanted import Notes, Wanted
 from runbook_lib.records import Change, Inventory, NetworkInterface, SecurityGroup, VirtualMachine, key
@@ -33,27 +33,24 @@ def _plan_tags(world: Inventory, going: Sequence[VirtualMachine], notes: Notes) 
     """
     Plan one rule per NSG and tag that is denied: a rule takes one service tag.
     """
-    planned: dict[tuple[str, str], Change] = {}
-    taken: dict[str, set[int]] = {}
+    # VMs behind one NSG may be denied by different rules: the new one must come before all of them.
+    first: dict[tuple[str, str], Decision] = {}
     for vm in going:
         for nic in _nics(world, vm):
             for group in groups_of(world, nic) or ():
                 for tag in TAGS:
-                    addresses = tuple(each.private_ip for each in nic.ip_configurations if each.private_ip)
-                    decision = decide(group, addresses, tag, vm.location, HTTPS)
-                    if decision.access != "Deny" or (group.id, tag) in planned:
-                        continue
-                    priority = _free(
-                        group, taken.setdefault(group.id, set()), decision.priority, decision.priority - 10
-                    )
-                    if priority is None:
-                        full = {"id": "no_priority", "nsg": group.name, "rule": decision.rule}
-                        notes += [] if full in notes else [full]
-                        continue
-                    planned[group.id, tag] = _rule(
-                        group, f"allow-backup-{tag}", priority, source="VirtualNetwork", to=tag, ports=[str(HTTPS)]
-                    )
-    yield from planned.values()
+                    decision = decide(group, addresses_of(nic), tag, vm.location, HTTPS)
+                    known = first.get((group.id, tag))
+                    if decision.access == "Deny" and (known is None or decision.priority < known.priority):
+                        first[group.id, tag] = decision
+    taken: dict[str, set[int]] = {}
+    for (group_id, tag), decision in first.items():
+        group = world.nsgs[key(group_id)]
+        priority = _free(group, taken.setdefault(group_id, set()), decision.priority, decision.priority - 10)
+        if priority is None:
+            _note(notes, id="no_priority", nsg=group.name, rule=decision.rule)
+            continue
+        yield _rule(group, f"allow-backup-{tag}", priority, source="VirtualNetwork", to=tag, ports=[str(HTTPS)])
 
 
 def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[Change]:
@@ -65,24 +62,33 @@ def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[C
     ]
     if not owners:
         notes.append({"id": "proxy_outside", "host": asked.proxy_host})
+    met: dict[str, SecurityGroup] = {}
     for nic in owners:
-        for group in groups_of(world, nic) or ():
-            denied = [
-                decision
-                for port in (80, HTTPS)
-                if (decision := decide(group, (asked.proxy_host,), "Internet", nic.location, port)).access == "Deny"
-            ]
-            if not denied:
-                notes.append({"id": "proxy_allowed", "nsg": group.name, "host": asked.proxy_host})
-                continue
-            first = min(denied, key=lambda each: each.priority)
-            priority = _free(group, set(), first.priority, PROXY_PRIORITY)
-            if priority is None:
-                notes.append({"id": "no_priority", "nsg": group.name, "rule": first.rule})
-                continue
-            yield _rule(
-                group, "allow-proxy", priority, source=f"{asked.proxy_host}/32", to="Internet", ports=["80", str(HTTPS)]
-            )
+        groups = groups_of(world, nic)
+        if groups is None:
+            _note(notes, id="proxy_unclear", host=asked.proxy_host, where=nic.name)
+        met |= {group.id: group for group in groups or ()}
+    for group in met.values():
+        decisions = [decide(group, (asked.proxy_host,), "Internet", group.location, port) for port in (80, HTTPS)]
+        denied = [decision for decision in decisions if decision.access == "Deny"]
+        if not denied:
+            clear = all(decision.access == "Allow" for decision in decisions)
+            said = {"id": "proxy_allowed", "nsg": group.name} if clear else {"id": "proxy_unclear", "where": group.name}
+            _note(notes, **said, host=asked.proxy_host)
+            continue
+        first = min(denied, key=lambda each: each.priority)
+        priority = _free(group, set(), first.priority, PROXY_PRIORITY)
+        if priority is None:
+            _note(notes, id="no_priority", nsg=group.name, rule=first.rule)
+            continue
+        yield _rule(
+            group, "allow-proxy", priority, source=f"{asked.proxy_host}/32", to="Internet", ports=["80", str(HTTPS)]
+        )
+
+
+def _note(notes: Notes, **said: str) -> None:
+    if said not in notes:
+        notes.append(said)
 
 
 def _nics(world: Inventory, vm: VirtualMachine) -> list[NetworkInterface]:
@@ -102,7 +108,17 @@ def _free(group: SecurityGroup, taken: set[int], below: int, wanted: int) -> int
     return None
 
 
-def _rule(group: SecurityGroup, name: str, priority: int, *, source: str, to: str, ports: list[str]) -> Change:
+def _unused(group: SecurityGroup, name: str) -> str:
+    """
+    Return *name*, numbered if a rule of the NSG has it: to write that name again would replace that rule.
+    """
+    used = {rule.name.lower() for rule in group.rules}
+    numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(each for each in numbered if each.lower() not in used)
+
+
+def _rule(group: SecurityGroup, wanted: str, priority: int, *, source: str, to: str, ports: list[str]) -> Change:
+    name = _unused(group, wanted)
     return Change(
         kind="add-security-rule",
         step="06",

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from runbook_lib.parameters import Parameters
-from runbook_lib.records import VirtualMachine
+from runbook_lib.records import Inventory, VirtualMachine
 
 __all__ = ["Job", "Notes", "Place", "Wanted"]
 
@@ -47,12 +47,14 @@ class Wanted:
     What every planner is given.
 
     Attributes:
+        before: the estate as it was read, before any step.
         jobs: the VMs that still need protection.
         going: the selected VMs that nothing keeps back, protected or not.
         notes: what a planner leaves as it is, and why; added to as it goes.
         day: date part for policy times.
     """
 
+    before: Inventory
     asked: Parameters
     jobs: Sequence[Job]
     going: Sequence[VirtualMachine]

@@ -70,7 +70,8 @@ def digest(value: Any) -> str:
     Return the sha256 of the canonical JSON form (sorted keys, no white space).
     """
     canonical = json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    # JSON from Azure can hold half a surrogate pair, which UTF-8 cannot.
+    return hashlib.sha256(canonical.encode(errors="backslashreplace")).hexdigest()
 
 
 def _fold_ids(value: Any) -> Any:
@@ -111,16 +112,23 @@ def _decode(kind: Any, data: Any, place: str) -> Any:
         _, each = typing.get_args(kind)
         return {name: _decode(each, here, f"{place}.{name}") for name, here in _expect(dict, data, place).items()}
     if kind is datetime:
-        try:
-            return datetime.fromisoformat(_expect(str, data, place))
-        except ValueError as error:
-            raise ValueError(f"{place}: not an ISO 8601 time: {data!r}") from error
+        return _decode_time(_expect(str, data, place), place)
     if isinstance(kind, type) and issubclass(kind, Enum):
         try:
             return kind(data)
         except ValueError as error:
             raise ValueError(f"{place}: {data!r} is none of {[each.value for each in kind]}") from error
     return _expect(kind, data, place)
+
+
+def _decode_time(data: str, place: str) -> datetime:
+    try:
+        read = datetime.fromisoformat(data)
+    except ValueError as error:
+        raise ValueError(f"{place}: not an ISO 8601 time: {data!r}") from error
+    if read.tzinfo is None:
+        raise ValueError(f"{place}: a time without its zone: {data!r}")
+    return read
 
 
 def _decode_record(kind: type, data: Any, place: str) -> Any:

@@ -8,7 +8,6 @@ Imports pandas and `text`.
 from __future__ import annotations
 
 import html
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,23 +15,12 @@ from typing import Any
 
 import pandas as pd
 
-from runbook_lib.text import DEFAULT_LANGUAGE, say
+from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
 __all__ = ["Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
 
-
-def plain(value: object) -> str:
-    """
-    Make *value* safe for a terminal or a log: control and bidirectional-override characters are shown, not obeyed.
-
-    A line break in a value would let it forge a line of its own, so it is shown too.
-    """
-    return "".join(f"\\u{ord(each):04x}" if _commands(each) else each for each in str(value))
-
-
-def _commands(character: str) -> bool:
-    # Cc: controls (ANSI escapes, line breaks); Cf: formats, among them every bidirectional override and isolate.
-    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+# Full-width forms count as well: spreadsheets of East Asian locales take them for the plain ones.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def escape(value: object) -> str:
@@ -44,10 +32,10 @@ def escape(value: object) -> str:
 
 def csv_cell(value: object) -> str:
     """
-    Make *value* safe for a spreadsheet: what would start a formula is taken as text.
+    Make *value* safe for a spreadsheet: what would start a formula is taken as text (OWASP, CSV injection).
     """
     said = plain(value)
-    return f"'{said}" if said.startswith(("=", "+", "-", "@")) else said
+    return f"'{said}" if said.startswith(_FORMULA) else said
 
 
 class Shown(ABC):
@@ -113,8 +101,9 @@ class Table(Shown):
         notes: Sequence[str] = (),
     ) -> None:
         self.caption = caption
+        # Values stay what they are: pandas would turn whole numbers beside a None into fractions.
         self.frame = pd.DataFrame(
-            [{name: row.get(name, "") for name in columns} for row in rows], columns=list(columns)
+            [{name: row.get(name, "") for name in columns} for row in rows], columns=list(columns), dtype=object
         )
         self.titles = [say(f"column.{name}", language) for name in columns]
         self.notes = tuple(notes)

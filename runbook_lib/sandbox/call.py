@@ -36,16 +36,19 @@ class Tenant:
     now: datetime
     profile: Profile
 
-    def begin(self, kind: str, target: str, args: Body, *, operation_id: str | None = None, after: float = 0.0) -> str:
+    def begin(
+        self, kind: str, target: str, args: Body, *, operation_id: str | None = None, seconds: float | None = None
+    ) -> str:
         """
         Start an operation on *target* and return its id; its effect comes when its time is over.
 
         Args:
-            after: seconds until it starts to run.
+            seconds: how long it runs; None takes the profile's duration for *kind*.
         """
         operation_id = operation_id or str(uuid.uuid4())
-        started = self.now.timestamp() + after
-        self.state.add_operation(operation_id, kind, target, (started, started + self.profile.durations[kind]), args)
+        started = self.now.timestamp()
+        ready = started + (self.profile.durations[kind] if seconds is None else seconds)
+        self.state.add_operation(operation_id, kind, target, (started, ready), args)
         return operation_id
 
 

@@ -50,7 +50,7 @@ _CHILDREN = (
 
 def fold_children(bodies: dict[str, Body]) -> None:
     """
-    Move the subnets, rules and routes that stand beside their parents into them.
+    Move the subnets, rules and routes that stand beside their parents into copies of them.
 
     Args:
         bodies: by key; a child whose parent is not there stays.
@@ -62,10 +62,10 @@ def fold_children(bodies: dict[str, Body]) -> None:
             if parent is None:
                 continue
             body = bodies.pop(key)
-            properties = parent.setdefault("properties", {})
+            properties = member(parent, "properties")
             inline = properties.get(child.name) or []
             if key not in [key_of(one.get("id", "")) for one in inline]:
-                properties[child.name] = [*inline, body]
+                bodies[key_of(parent["id"])] = {**parent, "properties": {**properties, child.name: [*inline, body]}}
 
 
 def _list_all(kind: str) -> Handler:

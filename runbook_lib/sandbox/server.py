@@ -7,11 +7,13 @@ Imports the standard library, waitress and other modules of the sandbox only.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from http.client import responses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from waitress.channel import ClientDisconnected
-from waitress.server import TcpWSGIServer, create_server
+from waitress.server import create_server
+from waitress.wasyncore import close_all
 
 from runbook_lib.sandbox.bodies import SandboxError
 from runbook_lib.sandbox.faults import ConnectionDropped
@@ -29,43 +31,53 @@ _MOST_BYTES = 4 << 20
 
 class SandboxServer:
     """
-    A listening server; `run` serves until `close` is called from another thread.
+    A listening server on *host* and *port*.
     """
 
-    def __init__(self, server: TcpWSGIServer) -> None:
-        self._server = server
+    def __init__(self, sandbox: Sandbox, port: int | None) -> None:
+        guard = _Guard(sandbox.wsgi())
+        self._sockets: dict[int, Any] = {}
+        try:
+            self._server = create_server(
+                guard,
+                self._sockets,
+                host=_ADDRESS,
+                port=port or 0,
+                max_request_body_size=_MOST_BYTES,
+                inbuf_overflow=_MOST_BYTES,
+                ident=None,
+            )
+        except OSError as error:
+            close_all(self._sockets)
+            raise SandboxError(f"port {port}: cannot listen on it ({error.strerror}); choose another") from error
         self.host = _ADDRESS
-        self.port = int(server.effective_port)
+        self.port = guard.port = int(self._server.effective_port)
 
     def run(self) -> None:
         """
-        Serve until the server is closed or the process is interrupted.
+        Serve until `close` is called from another thread, or the process is interrupted.
         """
-        self._server.run()
+        try:
+            self._server.run()
+        finally:
+            self._server.task_dispatcher.shutdown()
 
     def close(self) -> None:
         """
-        Stop listening and end `run`.
+        End `run`, with all its connections.
         """
-        self._server.close()
+        # In the thread of `run`, so that no socket is closed while it is being waited for.
+        self._server.trigger.pull_trigger(partial(close_all, self._sockets))
 
 
 def serve(sandbox: Sandbox, port: int | None = None) -> SandboxServer:
     """
-    Listen on the loopback interface, on *port* or on a free one.
+    Listen on the loopback interface, on *port* or on a free one; `run` of the result serves.
 
     Raises:
         SandboxError: the port cannot be had.
     """
-    guard = _Guard(sandbox.wsgi())
-    try:
-        server = create_server(
-            guard, host=_ADDRESS, port=port or 0, max_request_body_size=_MOST_BYTES, ident=None, threads=8
-        )
-    except OSError as error:
-        raise SandboxError(f"port {port}: cannot listen on it ({error.strerror}); choose another") from error
-    guard.port = server.effective_port
-    return SandboxServer(server)
+    return SandboxServer(sandbox, port)
 
 
 class _Guard:

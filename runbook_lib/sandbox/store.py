@@ -7,9 +7,10 @@ The file is the only place where state lives, so that any number of processes an
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from runbook_lib.sandbox.bodies import SandboxError
@@ -48,22 +49,14 @@ class Store:
         self._idle: deque[sqlite3.Connection] = deque()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = self._connect()
+            with closing(self._connect()) as connection:
+                form = connection.execute("PRAGMA user_version").fetchone()[0]
+                if form not in (0, _FORM):
+                    raise SandboxError(f"{path}: is of form {form}, this version reads {_FORM}; remove the file")
+                if form == 0:
+                    _prepare(connection)
         except (OSError, sqlite3.Error) as error:
-            raise SandboxError(f"{path}: cannot hold a sandbox ({error}); name a file in a folder of yours") from error
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            form = connection.execute("PRAGMA user_version").fetchone()[0]
-            if form not in (0, _FORM):
-                raise SandboxError(f"{path}: is of form {form}, this version reads {_FORM}; remove the file")
-            connection.executescript(f"{_SCHEMA}PRAGMA user_version = {_FORM};")
-        except sqlite3.Error as error:
-            connection.close()
-            raise SandboxError(f"{path}: is no sandbox file ({error}); name another file") from error
-        except SandboxError:
-            connection.close()
-            raise
-        self._idle.append(connection)
+            raise SandboxError(f"{path}: cannot hold a sandbox ({error}); name a file of its own") from error
 
     @contextmanager
     def reading(self) -> Iterator[State]:
@@ -94,6 +87,8 @@ class Store:
             connection = self._idle.pop()
         except IndexError:
             connection = self._connect()
+            # A lost last request after a power cut is of no account; a process that dies loses nothing.
+            connection.execute("PRAGMA synchronous = NORMAL")
         try:
             connection.execute(begin)
             yield State(connection)
@@ -105,7 +100,19 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         # Connections pass from thread to thread, but serve one caller at a time.
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        # A lost last request after a power cut is of no account; a process that dies loses nothing.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
+        return sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # For this statement SQLite does not wait for another process that prepares the same file.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT;")

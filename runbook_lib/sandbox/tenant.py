@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib.sandbox.app import ArmApp, settle
 from runbook_lib.sandbox.backup.defaults import POLICY_KIND, default_policies
+from runbook_lib.sandbox.compute import VM_TYPE
 from runbook_lib.sandbox.estate import Estate
 from runbook_lib.sandbox.faults import Fault
 from runbook_lib.sandbox.network import fold_children
@@ -65,7 +66,7 @@ class Sandbox:
             SandboxError: the profile of the estate asks for something unknown; nothing is changed then.
         """
         Profile.of(estate.profile)
-        bodies = {key_of(body["id"]): json.loads(json.dumps(body)) for body in estate.resources}
+        bodies = {key_of(body["id"]): body for body in estate.resources}
         fold_children(bodies)
         _add_groups(bodies)
         with self._store.writing() as state:
@@ -73,11 +74,9 @@ class Sandbox:
             state.set_setting("estate", estate.name)
             state.set_setting("profile", dict(estate.profile))
             state.set_now(estate.as_of)
+            state.put_all(_without_view(state, body) for body in bodies.values())
             for vm_id, view in estate.status.items():
                 state.set_runtime(vm_id, view)
-            for body in bodies.values():
-                _take_out_view(state, body)
-            state.put_all(bodies.values())
             _complete_vaults(state, estate.as_of)
 
     def transport(self) -> SandboxTransport:
@@ -206,12 +205,15 @@ def _add_groups(bodies: dict[str, Body]) -> None:
             }
 
 
-def _take_out_view(state: State, body: Body) -> None:
+def _without_view(state: State, body: Body) -> Body:
+    """
+    Keep the instance view that a recorded VM may hold as its status, and return the VM without it.
+    """
     properties = body.get("properties")
-    if type_of(body["id"]) == "microsoft.compute/virtualmachines" and isinstance(properties, dict):
-        view = properties.pop("instanceView", None)
-        if view and not state.runtime(body["id"]):
-            state.set_runtime(body["id"], view)
+    if not isinstance(properties, dict) or "instanceView" not in properties or type_of(body["id"]) != VM_TYPE:
+        return body
+    state.set_runtime(body["id"], properties["instanceView"] or {})
+    return {**body, "properties": {name: value for name, value in properties.items() if name != "instanceView"}}
 
 
 def _complete_vaults(state: State, created: datetime) -> None:

@@ -9,11 +9,12 @@ escapes it there (see `render.escape`).
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "say"]
+__all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "plain", "say"]
 
 DEFAULT_LANGUAGE = "en"
 LANGUAGES = ("en",)
@@ -29,7 +30,7 @@ def _catalogue(language: str) -> dict[str, str]:
             if isinstance(value, dict):
                 walk(here, value)
             else:
-                flat[here] = value.strip()
+                flat[here] = value.strip("\n")
 
     walk("", tomllib.loads((files(__package__) / f"{language}.toml").read_text(encoding="utf-8")))
     return flat
@@ -57,3 +58,18 @@ def say(message: str, language: str = DEFAULT_LANGUAGE, /, **facts: Any) -> str:
         KeyError: the id, or a fact that the template names, is missing: a defect of the caller.
     """
     return _catalogue(language)[message].format(**facts)
+
+
+def plain(value: object) -> str:
+    """
+    Make *value* safe for a terminal or a log: control and bidirectional-override characters are shown, not obeyed.
+
+    A line break in a value would let it forge a line of its own, so it is shown too.
+    """
+    return "".join(f"\\u{ord(each):04x}" if _commands(each) else each for each in str(value))
+
+
+def _commands(character: str) -> bool:
+    # Cc: controls (ANSI escapes, line breaks); Cf: formats, among them every bidirectional override and isolate;
+    # Cs: half a surrogate pair, which JSON can carry and UTF-8 cannot.
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -56,7 +56,9 @@ class Ids:
         """
         Return the id of a VM.
         """
-        return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}"
+        return (
+            f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}"
+        )
 
     def network(self, kind: str, name: str) -> str:
         """
@@ -115,7 +117,9 @@ def estate(ids: Ids) -> Estate:
         *_network(ids),
         *_vault(ids),
     ]
-    status = {ids.vm(name).lower(): _view("running", _READY) for name in ("web", "kept", "north", "fat", "fast", "trusted")}
+    status = {
+        ids.vm(name).lower(): _view("running", _READY) for name in ("web", "kept", "north", "fat", "fast", "trusted")
+    }
     status[ids.vm("db").lower()] = _view("deallocated", None)
     status[ids.vm("deaf").lower()] = _view("running", None)
     return Estate(
@@ -173,7 +177,9 @@ def send(sandbox: Sandbox) -> Callable[..., HttpResponse]:
     """
     Sends one bare request, to see the status and the headers that the clients hide.
     """
-    client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(_BASE, transport=sandbox.transport(), policies=[])
+    client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
+        _BASE, transport=sandbox.transport(), policies=[]
+    )
 
     def request(
         method: str,
@@ -218,7 +224,7 @@ def protect(ids: Ids) -> Callable[..., Any]:
     Starts to protect a VM with a policy, and returns the poller.
     """
 
-    def start(azure: Clients, vm: str, policy: str = "DefaultPolicy", vault: str = "rsv-old", **more: Any) -> Any:
+    def start(azure: Any, vm: str, policy: str = "DefaultPolicy", vault: str = "rsv-old", **more: Any) -> Any:
         group = more.pop("group", "rg-app")
         vault_id = ids.vault.rpartition("/")[0] + f"/{vault}"
         properties = {

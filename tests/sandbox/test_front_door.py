@@ -78,7 +78,9 @@ def test_the_correlation_id_of_the_caller_is_kept(send: Send) -> None:
     """
     A caller may tie its requests together.
     """
-    assert "abc" == send("GET", "/subscriptions", x_ms_correlation_request_id="abc").headers["x-ms-correlation-request-id"]
+    assert (
+        "abc" == send("GET", "/subscriptions", x_ms_correlation_request_id="abc").headers["x-ms-correlation-request-id"]
+    )
 
 
 def test_the_client_request_id_is_echoed_when_asked_for(send: Send) -> None:
@@ -97,7 +99,10 @@ def test_the_client_request_id_is_echoed_when_asked_for(send: Send) -> None:
     [
         ("/subscriptions/33333333-3333-3333-3333-333333333333", (404, "SubscriptionNotFound")),
         (f"{_SCOPE}/resourcegroups/nowhere", (404, "ResourceGroupNotFound")),
-        (f"{_SCOPE}/resourceGroups/nowhere/providers/Microsoft.Compute/virtualMachines", (404, "ResourceGroupNotFound")),
+        (
+            f"{_SCOPE}/resourceGroups/nowhere/providers/Microsoft.Compute/virtualMachines",
+            (404, "ResourceGroupNotFound"),
+        ),
         (f"{_VM}-not", (404, "ResourceNotFound")),
         (f"{_SCOPE}/providers/Microsoft.Nothing/at/all", (404, "InvalidResourceType")),
         (f"{_SCOPE}/providers/Microsoft.Nothing", (404, "InvalidResourceNamespace")),
@@ -137,7 +142,17 @@ def test_a_method_that_a_path_does_not_know_gets_405(send: Send) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b'"x"', b'{"a": NaN}', b'{"a": "\xff"}', b'{"a": "\\ud800"}', b"[" * 5000, b'{"a":' * 500 + b"1" + b"}" * 500]
+    "content",
+    [
+        b"{",
+        b"[]",
+        b'"x"',
+        b'{"a": NaN}',
+        b'{"a": "\xff"}',
+        b'{"a": "\\ud800"}',
+        b"[" * 5000,
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+    ],
 )
 def test_a_body_that_is_no_json_object_gets_400(send: Send, content: bytes) -> None:
     """

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError
 
 Refused = Callable[[Callable[[], Any]], tuple[int | None, str]]
 
@@ -69,15 +68,14 @@ def test_subnets_rules_and_routes_are_one_state_behind_two_urls(azure: Any) -> N
     assert ["AllowBackup"] == [one.name for one in azure.network.security_rules.list("rg-net", "nsg-web")]
 
 
-def test_a_missing_child_is_told_by_its_id(azure: Any) -> None:
+def test_a_missing_child_is_told_by_its_id(send: Any, ids: Any) -> None:
     """
     A rule that is not there gives NotFound, not ResourceNotFound, and says which.
     """
-    with pytest.raises(HttpResponseError) as caught:
-        azure.network.security_rules.get("rg-net", "nsg-web", "missing")
+    path = ids.network("networkSecurityGroups", "nsg-web/securityRules/missing")
+    expected = {"code": "NotFound", "message": f"Resource {path} not found.", "details": []}
 
-    assert (404, "NotFound") == (caught.value.status_code, caught.value.error.code)
-    assert "/networkSecurityGroups/nsg-web/securityRules/missing not found." in caught.value.error.message
+    assert {"error": expected} == send("GET", path).json()
 
 
 def test_every_group_has_the_six_default_rules(azure: Any) -> None:
@@ -241,4 +239,6 @@ def test_an_operation_of_another_kind_is_not_told_here(send: Any, ids: Any) -> N
     """
     place = f"/subscriptions/{ids.one}/providers/Microsoft.Network/locations/westeurope"
 
-    assert [404, 404] == [send("GET", f"{place}/{road}/nothing").status_code for road in ("operations", "operationResults")]
+    assert [404, 404] == [
+        send("GET", f"{place}/{road}/nothing").status_code for road in ("operations", "operationResults")
+    ]

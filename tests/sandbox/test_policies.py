@@ -96,7 +96,9 @@ def enhanced(frequency: str) -> dict[str, Any]:
     Write an enhanced policy that backs up by day or by week.
     """
     policy = {"Daily": daily, "Weekly": weekly}[frequency]() | {"policyType": "V2", "instantRpRetentionRangeInDays": 5}
-    run = {"scheduleRunTimes": [_TIME]} | ({"scheduleRunDays": ["Sunday", "Wednesday"]} if frequency == "Weekly" else {})
+    run = {"scheduleRunTimes": [_TIME]} | (
+        {"scheduleRunDays": ["Sunday", "Wednesday"]} if frequency == "Weekly" else {}
+    )
     policy["schedulePolicy"] = {
         "schedulePolicyType": "SimpleSchedulePolicyV2",
         "scheduleRunFrequency": frequency,
@@ -158,7 +160,9 @@ def test_the_list_is_filtered_by_workload_and_paged(azure: Any, sandbox: Any) ->
     sandbox.configure(page_sizes={"backupPolicies": 1})
     policies = azure.backup.backup_policies
 
-    assert ["DefaultPolicy", "EnhancedPolicy"] == [one.name for one in policies.list("rsv-old", "rg-vault", filter=_VM_POLICIES)]
+    assert ["DefaultPolicy", "EnhancedPolicy"] == [
+        one.name for one in policies.list("rsv-old", "rg-vault", filter=_VM_POLICIES)
+    ]
     assert 3 == len(list(policies.list("rsv-old", "rg-vault")))
 
 
@@ -188,7 +192,10 @@ def test_a_policy_is_stored_as_the_service_writes_it(send: Any, ids: Any) -> Non
         "schedulePolicy": {**daily()["schedulePolicy"], "scheduleWeeklyFrequency": 0},
     }
     assert (200, expected) == (answer.status_code, answer.json()["properties"])
-    assert ("Nightly", "Microsoft.RecoveryServices/vaults/backupPolicies") == (answer.json()["name"], answer.json()["type"])
+    assert ("Nightly", "Microsoft.RecoveryServices/vaults/backupPolicies") == (
+        answer.json()["name"],
+        answer.json()["type"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,7 +291,10 @@ def test_a_policy_at_the_limits_is_taken(azure: Any, policy: Any, count: int, in
     """
     policy = changed(policy, "retentionPolicy.dailySchedule.retentionDuration.count", count)
 
-    assert instant == put(azure, policy | {"instantRpRetentionRangeInDays": instant}).properties.instant_rp_retention_range_in_days
+    assert (
+        instant
+        == put(azure, policy | {"instantRpRetentionRangeInDays": instant}).properties.instant_rp_retention_range_in_days
+    )
 
 
 @pytest.mark.parametrize(("policy", "expected"), [(daily(), 2), (weekly(), 5), (hourly(), 7)])
@@ -361,7 +371,9 @@ def test_a_policy_in_use_is_not_deleted(azure: Any, refused: Refused) -> None:
     """
     policies = azure.backup.protection_policies
 
-    assert (400, "BMSUserErrorPolicyInUse") == refused(lambda: policies.begin_delete("rsv-old", "rg-vault", "DefaultPolicy"))
+    assert (400, "BMSUserErrorPolicyInUse") == refused(
+        lambda: policies.begin_delete("rsv-old", "rg-vault", "DefaultPolicy")
+    )
     policies.begin_delete("rsv-old", "rg-vault", "EnhancedPolicy").result()
     policies.begin_delete("rsv-old", "rg-vault", "EnhancedPolicy").result()
     assert (404, "BMSUserErrorPolicyNotFound") == refused(lambda: policies.get("rsv-old", "rg-vault", "EnhancedPolicy"))

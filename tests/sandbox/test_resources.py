@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 
 Refused = Callable[[Callable[[], Any]], tuple[int | None, str]]
 
@@ -99,18 +99,22 @@ def test_registering_a_provider_takes_a_while(clients_of: Any, sandbox: Any, ids
     assert "Registered" == providers.register("Microsoft.RecoveryServices").registration_state
 
 
-def test_nothing_is_written_before_the_provider_is_registered(clients_of: Any, sandbox: Any, ids: Any) -> None:
+def test_nothing_is_written_before_the_provider_is_registered(
+    clients_of: Any, sandbox: Any, ids: Any, send: Any
+) -> None:
     """
     A write for an unregistered subscription gets 409 with the namespace in the details; a read does not.
     """
     azure = clients_of(sandbox, ids.two)
     vault = {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}}
-    with pytest.raises(ResourceExistsError) as caught:
-        azure.vaults.vaults.begin_create_or_update("rg-app", "rsv-two", vault)
+    path = f"/subscriptions/{ids.two}/resourceGroups/rg-app/providers/microsoft.recoveryservices/vaults/rsv-two"
+    answer = send("PUT", path, vault)
+    error = answer.json()["error"]
 
-    assert ("MissingSubscriptionRegistration", "Microsoft.RecoveryServices") == (
-        caught.value.error.code,
-        caught.value.error.details[0].target,
+    assert (409, "MissingSubscriptionRegistration", "Microsoft.RecoveryServices") == (
+        answer.status_code,
+        error["code"],
+        error["details"][0]["target"],
     )
     assert [] == list(azure.vaults.vaults.list_by_subscription_id())
 
@@ -206,4 +210,6 @@ def test_a_group_with_resources_is_not_deleted(azure: Any, refused: Refused) -> 
     """
     The sandbox deletes empty groups only.
     """
-    assert (409, "ResourceGroupDeletionBlocked") == refused(lambda: azure.resources.resource_groups.begin_delete("rg-app"))
+    assert (409, "ResourceGroupDeletionBlocked") == refused(
+        lambda: azure.resources.resource_groups.begin_delete("rg-app")
+    )

@@ -69,7 +69,7 @@ def checked_policy(asked: Body) -> Body:
             "BMSUserErrorInstantRPRetentionExceedsVaultedRetention",
             "Instant recovery point retention must be less than the daily retention of the policy.",
         )
-    zone = asked.get("timeZone") or "UTC"
+    zone = "UTC" if asked.get("timeZone") is None else asked["timeZone"]
     if not isinstance(zone, str) or zone not in TIME_ZONES:
         _refuse()
     consistency = asked.get("snapshotConsistencyType")

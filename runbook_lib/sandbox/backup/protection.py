@@ -228,13 +228,14 @@ def _deleted(tenant: Tenant, args: Body) -> None:
         "isScheduledForDeferredDelete": True,
     }
     tenant.state.put({**item, "properties": member(item, "properties") | deferred})
-    tenant.begin("item.purge", item["id"], {"item": item["id"]}, after=days * _SECONDS_A_DAY)
+    purge = {"item": item["id"], "until": arm_time(until)}
+    tenant.begin("item.purge", item["id"], purge, seconds=days * _SECONDS_A_DAY)
 
 
 def _purged(tenant: Tenant, args: Body) -> None:
     item = tenant.state.get(args["item"])
-    # An item that was brought back meanwhile stays.
-    if item is not None and is_soft_deleted(item):
+    # An item that was brought back meanwhile stays, or has a later end.
+    if item is not None and member(item, "properties").get("deferredDeleteTimeInUTC") == args["until"]:
         tenant.state.delete(item["id"])
 
 

@@ -1,0 +1,223 @@
+"""
+The pipeline: what is let through, what is logged, and how lists are read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.rest import HttpRequest
+
+from runbook_lib.arm.pipeline import public_url
+from runbook_lib.arm.session import ArmError, Session, open_session
+from runbook_lib.errors import InvalidParameters, ReadOnlyViolation, SignInError
+from runbook_lib.journal import Journal
+from runbook_lib.sandbox import Fault, Sandbox
+
+SUBSCRIPTIONS = "2022-12-01"
+
+
+def test_a_write_is_refused_before_it_is_sent_unless_writing_is_open(session: Session, contoso: Sandbox) -> None:
+    """
+    The guard lets nothing but reads through outside apply.
+    """
+    groups = session.clients("6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24").resources.resource_groups
+    with pytest.raises(ReadOnlyViolation):
+        groups.create_or_update("rg-x", {"location": "westeurope"})
+
+    assert [] == contoso.requests()
+
+    with session.guard.writing():
+        groups.create_or_update("rg-x", {"location": "westeurope"})
+
+    assert ["PUT"] == [each["method"] for each in contoso.requests() if each["writes"]]
+
+
+def test_writing_closes_again_after_an_error(session: Session) -> None:
+    """
+    An exception inside the block does not leave the door open.
+    """
+    with pytest.raises(RuntimeError), session.guard.writing():
+        raise RuntimeError
+
+    with pytest.raises(ReadOnlyViolation):
+        session.clients("6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24").resources.resource_groups.create_or_update(
+            "rg-x", {"location": "westeurope"}
+        )
+
+
+def test_asking_for_protection_status_counts_as_reading(session: Session) -> None:
+    """
+    backupStatus is a POST that changes nothing.
+    """
+    backup = session.clients("6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24").backup
+    vm = next(
+        row
+        for row in session.rows(
+            "/subscriptions/6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24/providers/Microsoft.Compute/virtualMachines",
+            "2026-04-01",
+        )
+        if row["name"] == "sql01"
+    )
+    status = backup.backup_status.get(vm["location"], {"resourceType": "VM", "resourceId": vm["id"]})
+
+    assert "Protected" == status.protection_status
+
+
+def test_each_request_is_one_journal_line_without_its_token(session: Session, tmp_path: Path) -> None:
+    """
+    The journal names method, url, status and Azure's ids, and never a header.
+    """
+    list(session.rows("/subscriptions", SUBSCRIPTIONS))
+    text = (tmp_path / "journal.jsonl").read_text()
+    (line,) = [json.loads(each) for each in text.splitlines()]
+
+    assert ("GET", "/subscriptions?api-version=2022-12-01", 200) == (line["method"], line["url"], line["status"])
+    assert all(line[name] for name in ("request_id", "correlation_id", "client_request_id", "date"))
+    assert "e30." not in text
+    assert "Bearer" not in text
+
+
+def test_a_call_without_an_answer_is_logged_too(session: Session, contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    A broken connection leaves a line with status 0, once per try.
+    """
+    contoso.fault(Fault(path="^/subscriptions$", reset=True, times=1))
+    list(session.rows("/subscriptions", SUBSCRIPTIONS))
+
+    assert [0, 200] == [each["status"] for each in Journal(tmp_path / "journal.jsonl").entries()]
+
+
+def test_signatures_are_kept_out_of_the_journal() -> None:
+    """
+    Of a polling URL only path and plain query remain.
+    """
+    url = "https://management.azure.com/subscriptions/1/operations/2?api-version=2024-04-01&t=1&c=MII&s=abc&h=x"
+
+    assert "/subscriptions/1/operations/2?api-version=2024-04-01" == public_url(url)
+
+
+def test_lists_are_read_over_all_pages(session: Session, contoso: Sandbox) -> None:
+    """
+    Whatever the page size, every row comes once.
+    """
+    path = "/subscriptions/6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24/providers/Microsoft.Compute/virtualMachines"
+    whole = [row["id"] for row in session.rows(path, "2026-04-01")]
+    before = len(contoso.requests())
+    contoso.configure(page_sizes={"virtualMachines": 5})
+    paged = [row["id"] for row in session.rows(path, "2026-04-01")]
+
+    assert whole == paged
+    assert -(-len(whole) // 5) == len(contoso.requests()) - before
+
+
+class _Pages:
+    """
+    A session's raw sender replaced at its edge: answers that no well-behaved service gives.
+    """
+
+    def __init__(self, *pages: dict[str, Any]) -> None:
+        self.pages = list(pages)
+
+    def __call__(self, _: HttpRequest) -> dict[str, Any]:
+        return self.pages.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("pages", "code"),
+    [
+        (({"value": [], "nextLink": "https://evil.example/next"},), "ForeignNextLink"),
+        (
+            (
+                {"value": [], "nextLink": "https://management.azure.com/a?api-version=1"},
+                {"value": [], "nextLink": "https://management.azure.com/a?api-version=1"},
+            ),
+            "PagesLoop",
+        ),
+        (({"rows": []},), "MalformedPage"),
+    ],
+)
+def test_a_page_that_leads_astray_ends_the_read(
+    session: Session, monkeypatch: pytest.MonkeyPatch, pages: tuple[dict[str, Any], ...], code: str
+) -> None:
+    """
+    The token follows no link to another host, and no list goes round in circles.
+    """
+    monkeypatch.setattr(session, "_send", _Pages(*pages))
+    with pytest.raises(ArmError) as caught:
+        list(session.rows("/x", "1"))
+
+    assert code == caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (Fault(path="vaults", status=403, code="AuthorizationFailed", message="no"), 403, "AuthorizationFailed"),
+        (Fault(path="vaults", status=404), 404, "MalformedBody"),
+        (Fault(path="vaults", status=200), 200, "MalformedBody"),
+    ],
+)
+def test_what_cannot_be_read_is_a_typed_error(
+    session: Session, contoso: Sandbox, fault: Fault, status: int, code: str
+) -> None:
+    """
+    Status and code of the service come through; an empty body is no empty list.
+    """
+    contoso.fault(fault)
+    path = "/subscriptions/6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24/providers/Microsoft.RecoveryServices/vaults"
+    with pytest.raises(ArmError) as caught:
+        list(session.rows(path, "2026-11-01"))
+
+    assert (status, code) == (caught.value.status, caught.value.code)
+
+
+def test_throttling_is_waited_out_on_the_service_clock(session: Session, contoso: Sandbox) -> None:
+    """
+    A 429 with Retry-After costs time, not the read.
+    """
+    contoso.fault(
+        Fault(path="^/subscriptions$", status=429, code="TooManyRequests", headers={"Retry-After": "7"}, times=5)
+    )
+    before = contoso.now()
+    rows = list(session.rows("/subscriptions", SUBSCRIPTIONS))
+
+    assert 2 == len(rows)
+    assert (contoso.now() - before).total_seconds() >= 35
+
+
+def test_a_refused_credential_is_a_sign_in_error(session: Session, contoso: Sandbox) -> None:
+    """
+    401 is not an unread resource: nothing at all can be read.
+    """
+    contoso.fault(Fault(path="^/subscriptions$", status=401, code="InvalidAuthenticationToken"))
+    with pytest.raises(SignInError):
+        list(session.rows("/subscriptions", SUBSCRIPTIONS))
+
+
+def test_an_unreadable_estate_is_a_parameter_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What is wrong with an estate file is said, with exit code 2.
+    """
+    broken = tmp_path / "estate.json"
+    broken.write_text("{")
+    monkeypatch.setenv("RUNBOOK_SANDBOX", str(tmp_path / "new.sqlite"))
+    from runbook_lib.arm.session import sandbox_path, sandbox_state
+
+    with pytest.raises(InvalidParameters) as caught:
+        sandbox_state(sandbox_path(), str(broken))
+
+    assert "estate.json" in str(caught.value)
+    assert 2 == caught.value.exit_code
+
+
+def test_a_new_sandbox_holds_the_example_estate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever starts without any set-up rehearses on contoso.
+    """
+    monkeypatch.setenv("RUNBOOK_SANDBOX", str(tmp_path / "deep" / "new.sqlite"))
+
+    assert "contoso" == open_session("sandbox", Journal(tmp_path / "j.jsonl")).target.name

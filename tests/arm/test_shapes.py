@@ -1,0 +1,221 @@
+"""
+The shapes of real answers that a naive reader gets wrong, one test a trap.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from runbook_lib.arm import shapes
+from runbook_lib.records import Agent
+
+ID = "/subscriptions/S/resourceGroups/RG/providers"
+VM = f"{ID}/Microsoft.Compute/virtualMachines/vm1"
+
+
+def _vm(**properties: Any) -> Any:
+    return shapes.virtual_machine({"id": VM, "name": "vm1", "location": "West Europe", "properties": properties})
+
+
+def test_a_region_is_normalised() -> None:
+    """
+    `West Europe` and `westeurope` are one.
+    """
+    assert "westeurope" == _vm().location
+
+
+@pytest.mark.parametrize(
+    ("storage", "profile", "expected"),
+    [
+        ({"osDisk": {"osType": "Linux"}}, None, "Linux"),
+        ({"osDisk": {"osType": "windows"}}, None, "Windows"),
+        ({"osDisk": {}}, {"linuxConfiguration": {}}, "Linux"),
+        (None, {"windowsConfiguration": {}}, "Windows"),
+        ({}, {}, ""),
+    ],
+)
+def test_the_os_type_is_found_where_it_is_said(storage: Any, profile: Any, expected: str) -> None:
+    """
+    A disk attached as it is has no osProfile; an image has no osType: either says it.
+    """
+    assert expected == _vm(storageProfile=storage, osProfile=profile).os_type
+
+
+def test_only_a_vhd_makes_a_disk_unmanaged() -> None:
+    """
+    Neither vhd nor managedDisk was seen too: that is not unmanaged.
+    """
+    assert not _vm(storageProfile={"osDisk": {}}).unmanaged_disks
+    assert _vm(storageProfile={"osDisk": {"vhd": {"uri": "https://x"}}}).unmanaged_disks
+    assert _vm(storageProfile={"dataDisks": [{"vhd": {"uri": "https://x"}}]}).unmanaged_disks
+
+
+def test_the_power_state_is_found_by_prefix() -> None:
+    """
+    Order and set of statuses vary, and a code may have three parts.
+    """
+    view = {
+        "statuses": [
+            {"code": "OSState/generalized"},
+            {"code": "ProvisioningState/failed/OSProvisioningTimedOut"},
+            {"code": "PowerState/deallocated"},
+        ]
+    }
+
+    assert "deallocated" == shapes.power_state(view)
+    assert "" == shapes.power_state({"statuses": [{"code": "ProvisioningState/succeeded"}]})
+    assert "" == shapes.power_state({})
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        ({}, None),
+        ({"vmAgent": None}, None),
+        (
+            {"vmAgent": {"vmAgentVersion": "Unknown", "statuses": [{"displayStatus": "Not Ready", "message": "m"}]}},
+            Agent(status="Not Ready", version="Unknown", message="m"),
+        ),
+        ({"vmAgent": {"statuses": []}}, Agent(status="", version="")),
+    ],
+)
+def test_an_agent_may_be_absent_null_or_without_status(view: Any, expected: Agent | None) -> None:
+    """
+    Absent is not "Not Ready".
+    """
+    assert expected == shapes.instance_view(view)["agent"]
+
+
+def test_a_rule_has_singular_and_plural_forms_and_both_count() -> None:
+    """
+    The other form is absent, empty or filled.
+    """
+    group = shapes.security_group(
+        {
+            "id": f"{ID}/Microsoft.Network/networkSecurityGroups/n",
+            "properties": {
+                "securityRules": [
+                    {
+                        "name": "r",
+                        "properties": {
+                            "direction": "Outbound",
+                            "access": "Allow",
+                            "priority": 100,
+                            "protocol": "TCP",
+                            "sourceAddressPrefix": "",
+                            "sourceAddressPrefixes": ["10.0.0.0/8"],
+                            "destinationAddressPrefix": "Storage",
+                            "destinationAddressPrefixes": ["AzureBackup"],
+                            "destinationPortRange": "443",
+                            "destinationPortRanges": [],
+                        },
+                    }
+                ]
+            },
+        }
+    )
+    (rule,) = group.rules
+
+    assert (("10.0.0.0/8",), ("Storage", "AzureBackup"), ("443",), "Tcp") == (
+        rule.sources,
+        rule.destinations,
+        rule.ports,
+        rule.protocol,
+    )
+    assert "n" == group.name
+
+
+def test_a_group_without_rules_has_none() -> None:
+    """
+    `securityRules` can be absent.
+    """
+    assert () == shapes.security_group({"id": "/subscriptions/S/x", "properties": {}}).rules
+
+
+def test_policies_for_other_workloads_are_left_out() -> None:
+    """
+    A vault's list mixes VM, SQL and file share policies.
+    """
+    assert shapes.policy({"id": "/x", "properties": {"backupManagementType": "AzureWorkload"}}) is None
+
+
+def _item(**properties: Any) -> Any:
+    return shapes.protected_item(
+        {
+            "id": "/Subscriptions/S/resourceGroups/RG/providers/Microsoft.RecoveryServices/vaults/V"
+            "/backupFabrics/Azure/protectionContainers/c/protectedItems/i",
+            "properties": {"protectedItemType": "Microsoft.Compute/virtualMachines"} | properties,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("2001-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00", None),
+        ("", None),
+        (None, None),
+        ("not a time", None),
+        ("2022-11-23T07:31:32.3219588Z", datetime(2022, 11, 23, 7, 31, 32, 321958, tzinfo=UTC)),
+        ("2022-11-23T07:31:32", datetime(2022, 11, 23, 7, 31, 32, tzinfo=UTC)),
+    ],
+)
+def test_times_have_any_number_of_digits_and_2001_means_never(said: Any, expected: datetime | None) -> None:
+    """
+    A naive time is UTC, so that it can be compared.
+    """
+    assert expected == _item(lastBackupTime=said).last_backup_time
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("IRPending", "on"),
+        ("Protected", "on"),
+        ("ProtectionStopped", "stopped"),
+        ("ProtectionError", "protectionerror"),
+        ("BackupsSuspended", "backupssuspended"),
+    ],
+)
+def test_protection_is_on_only_in_the_two_states_that_say_so(state: str, expected: str) -> None:
+    """
+    Any other word of the service stays its own.
+    """
+    assert expected == _item(protectionState=state).protection
+
+
+def test_an_item_is_matched_by_the_vm_it_names() -> None:
+    """
+    `virtualMachineId` first, `sourceResourceId` where it is missing; items of other kinds are no VMs.
+    """
+    assert VM == _item(virtualMachineId=VM, sourceResourceId="/other").source_id
+    assert VM == _item(sourceResourceId=VM).source_id
+    assert (
+        shapes.protected_item({"id": "/x", "properties": {"protectedItemType": "AzureVmWorkloadSQLDatabase"}}) is None
+    )
+
+
+def test_an_old_vault_tells_its_redundancy_in_the_storage_config() -> None:
+    """
+    Without `redundancySettings` the legacy road says it, and the lock.
+    """
+    row = {"id": f"{ID}/Microsoft.RecoveryServices/vaults/v", "location": "westus", "properties": {}}
+    storage = {"properties": {"storageModelType": "LocallyRedundant", "storageTypeState": "Locked"}}
+    vault = shapes.vault(row, storage, items_read=True, policies_read=True)
+
+    assert ("LocallyRedundant", True) == (vault.redundancy, vault.redundancy_locked)
+    assert shapes.vault(row, None, items_read=True, policies_read=True).redundancy_locked is None
+
+
+def test_an_ipv6_configuration_has_no_private_address() -> None:
+    """
+    Absent members of a network interface are empty, not errors.
+    """
+    nic = shapes.network_interface({"id": "/x", "properties": {"ipConfigurations": [{"properties": {}}, {}]}})
+
+    assert ["", ""] == [each.private_ip for each in nic.ip_configurations]
+    assert not nic.primary

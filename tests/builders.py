@@ -1,0 +1,244 @@
+"""
+Small estates made of records, for the tests of the pure core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from runbook_lib.parameters import Parameters
+from runbook_lib.plan import build
+from runbook_lib.policy import built_in, described
+from runbook_lib.records import (
+    Agent,
+    Change,
+    Inventory,
+    IpConfiguration,
+    NetworkInterface,
+    Plan,
+    Policy,
+    ProtectedItem,
+    Provider,
+    Resource,
+    ResourceGroup,
+    SecurityGroup,
+    SecurityRule,
+    Subnet,
+    Subscription,
+    Target,
+    Vault,
+    VirtualMachine,
+    key,
+)
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DAY = date(2026, 11, 22)
+ONE = "11111111-1111-1111-1111-111111111111"
+TWO = "22222222-2222-2222-2222-222222222222"
+HOME = "westeurope"
+_KINDS = {
+    "subscriptions": Subscription,
+    "providers": Provider,
+    "groups": ResourceGroup,
+    "vms": VirtualMachine,
+    "nics": NetworkInterface,
+    "subnets": Subnet,
+    "nsgs": SecurityGroup,
+    "vaults": Vault,
+    "policies": Policy,
+    "items": ProtectedItem,
+}
+
+
+def arm_id(kind: str, name: str, group: str = "rg-app", subscription: str = ONE) -> str:
+    """
+    Write the id of a resource of *kind*, such as `Microsoft.Compute/virtualMachines`.
+    """
+    return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind}/{name}"
+
+
+def inventory(*records: Resource, **fields: Any) -> Inventory:
+    """
+    Make an inventory of records of any kinds.
+    """
+    made = Inventory(read_at=NOW, target=Target(kind="sandbox", name="tests"), **fields)
+    return with_records(made, *records)
+
+
+def with_records(world: Inventory, *records: Resource) -> Inventory:
+    """
+    Put records into an inventory, in place of those with their ids.
+    """
+    for record in records:
+        kind = next(name for name, one in _KINDS.items() if isinstance(record, one))
+        world = replace(world, **{kind: {**getattr(world, kind), key(record.id): record}})
+    return world
+
+
+def without(world: Inventory, arm_id: str) -> Inventory:
+    """
+    Take a resource out of an inventory.
+    """
+    for kind in _KINDS:
+        kept = {each: record for each, record in getattr(world, kind).items() if each != key(arm_id)}
+        world = replace(world, **{kind: kept})
+    return world
+
+
+def subscription(guid: str = ONE, name: str = "Production") -> Subscription:
+    """
+    A subscription that is enabled.
+    """
+    return Subscription(id=f"/subscriptions/{guid}", name=name, state="Enabled")
+
+
+def provider(guid: str = ONE, state: str = "Registered", locations: tuple[str, ...] = (HOME, "northeurope")) -> Provider:
+    """
+    The provider of vaults in a subscription.
+    """
+    return Provider(
+        id=f"/subscriptions/{guid}/providers/Microsoft.RecoveryServices",
+        name="Microsoft.RecoveryServices",
+        registration_state=state,
+        vault_locations=locations,
+    )
+
+
+def vm(name: str = "web", group: str = "rg-app", guid: str = ONE, **fields: Any) -> VirtualMachine:
+    """
+    A running Windows VM that nothing keeps from being protected.
+    """
+    ready = {
+        "location": HOME,
+        "os_type": "Windows",
+        "instance_view": True,
+        "power_state": "running",
+        "agent": Agent(status="Ready", version="2.7.41491.1095"),
+    }
+    return VirtualMachine(id=arm_id("Microsoft.Compute/virtualMachines", name, group, guid), name=name, **ready | fields)
+
+
+def group(name: str = f"rg-backup-{HOME}", guid: str = ONE, location: str = HOME) -> ResourceGroup:
+    """
+    A resource group.
+    """
+    return ResourceGroup(id=f"/subscriptions/{guid}/resourceGroups/{name}", name=name, location=location)
+
+
+def vault(name: str = f"rsv-{HOME}", rg: str = f"rg-backup-{HOME}", guid: str = ONE, **fields: Any) -> Vault:
+    """
+    An empty vault where the default parameters look for one.
+    """
+    usual = {"location": HOME, "redundancy": "GeoRedundant", "redundancy_locked": False}
+    return Vault(id=arm_id("Microsoft.RecoveryServices/vaults", name, rg, guid), name=name, **usual | fields)
+
+
+def policies_of(holder: Vault) -> tuple[Policy, ...]:
+    """
+    The policies that a new vault holds.
+    """
+    return tuple(built_in(name, holder.id) for name in ("DefaultPolicy", "EnhancedPolicy"))
+
+
+def policy(holder: Vault, **asked: Any) -> Policy:
+    """
+    A policy that parameters describe.
+    """
+    return described(Parameters(**asked), holder.id, DAY)
+
+
+def item(machine: VirtualMachine, holder: Vault, **fields: Any) -> ProtectedItem:
+    """
+    A VM's healthy entry in a vault, backed up three hours ago.
+    """
+    name = f"iaasvmcontainerv2;{machine.resource_group};{machine.name}"
+    usual = {
+        "policy_id": f"{holder.id}/backupPolicies/DefaultPolicy",
+        "protection": "on",
+        "protection_state": "Protected",
+        "protection_status": "Healthy",
+        "health_status": "Passed",
+        "last_backup_status": "Completed",
+        "last_backup_time": NOW - timedelta(hours=3),
+    }
+    return ProtectedItem(
+        id=f"{holder.id}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}/protectedItems/VM;{name}",
+        name=f"VM;{name}",
+        vault_id=holder.id,
+        source_id=machine.id,
+        **usual | fields,
+    )
+
+
+def rule(name: str, priority: int, access: str = "Deny", **fields: Any) -> SecurityRule:
+    """
+    An outbound rule for everything, unless told otherwise.
+    """
+    usual = {"direction": "Outbound", "protocol": "*", "sources": ("*",), "destinations": ("*",), "ports": ("*",)}
+    return SecurityRule(name=name, priority=priority, access=access, **usual | fields)
+
+
+def nsg(name: str = "nsg-app", *rules: SecurityRule) -> SecurityGroup:
+    """
+    A network security group.
+    """
+    own_id = arm_id("Microsoft.Network/networkSecurityGroups", name)
+    return SecurityGroup(id=own_id, name=name, location=HOME, rules=rules)
+
+
+def nic(name: str = "nic-web", address: str = "10.0.0.4", **fields: Any) -> NetworkInterface:
+    """
+    A network interface with one address.
+    """
+    subnet_id = fields.pop("subnet_id", "")
+    own_id = arm_id("Microsoft.Network/networkInterfaces", name)
+    addresses = (IpConfiguration(private_ip=address, subnet_id=subnet_id),)
+    return NetworkInterface(id=own_id, name=name, **{"location": HOME, "ip_configurations": addresses} | fields)
+
+
+def subnet(name: str = "default", **fields: Any) -> Subnet:
+    """
+    A subnet.
+    """
+    own_id = arm_id("Microsoft.Network/virtualNetworks", "vnet") + f"/subnets/{name}"
+    return Subnet(id=own_id, name=name, **fields)
+
+
+def networked(*rules: SecurityRule) -> tuple[VirtualMachine, NetworkInterface, SecurityGroup]:
+    """
+    A VM, its NIC, and the NSG on that NIC.
+    """
+    held = nsg("nsg-app", *rules)
+    own = nic(nsg_id=held.id)
+    return vm(nic_ids=(own.id,)), own, held
+
+
+def estate(*records: Resource) -> Inventory:
+    """
+    One ready VM, the provider and nothing else, unless records add to it or take their places.
+    """
+    return inventory(subscription(), provider(), vm(), *records)
+
+
+def planned(world: Inventory, **asked: Any) -> Plan:
+    """
+    Plan for parameters by name.
+    """
+    return build(world, Parameters(**asked), DAY)
+
+
+def kinds(plan: Plan) -> list[str]:
+    """
+    The kinds of a plan's changes, in order.
+    """
+    return [change.kind for change in plan.changes]
+
+
+def change(plan: Plan, kind: str) -> Change:
+    """
+    The one change of *kind*.
+    """
+    (found,) = (each for each in plan.changes if each.kind == kind)
+    return found

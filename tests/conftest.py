@@ -1,0 +1,54 @@
+"""
+The example estate, and runs on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import RunMaker
+
+from runbook_lib.arm.session import Session, open_session
+from runbook_lib.folder import RunFolder
+from runbook_lib.journal import Journal
+from runbook_lib.parameters import build
+from runbook_lib.run import Run
+from runbook_lib.sandbox import Sandbox, read_estate
+
+
+@pytest.fixture
+def contoso(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """
+    The example estate in a sandbox of its own, where every session of the test finds it.
+    """
+    path = tmp_path / "sandbox.sqlite"
+    monkeypatch.setenv("RUNBOOK_SANDBOX", str(path))
+    monkeypatch.setenv("RUNBOOK_RUNS", str(tmp_path / "runs"))
+    sandbox = Sandbox(path)
+    sandbox.load(read_estate("contoso"))
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def session(contoso: Sandbox, tmp_path: Path) -> Session:
+    """
+    A session on the example estate.
+    """
+    return open_session("sandbox", Journal(tmp_path / "journal.jsonl"))
+
+
+@pytest.fixture
+def make_run(contoso: Sandbox, tmp_path: Path) -> RunMaker:
+    """
+    A maker of runs on the example estate; parameters by name.
+    """
+    count = iter(range(100))
+
+    def make(**values: Any) -> Run:
+        return Run(RunFolder(tmp_path / f"run-{next(count)}"), build(values))
+
+    return make

@@ -1,0 +1,263 @@
+"""
+Headless: the whole chain through the command line, plain papermill, and our engine.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import papermill
+import pytest
+from click.testing import CliRunner, Result
+from support import writes
+
+from runbook_lib.cli import main
+from runbook_lib.errors import InvalidParameters
+from runbook_lib.run import NOTEBOOKS
+from runbook_lib.sandbox import Fault, Sandbox
+
+REPOSITORY = Path(__file__).parents[1]
+NOTEBOOK_FOLDER = REPOSITORY / "notebooks"
+
+
+def _runbook(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """
+    One applied run on a fresh copy of the example estate, with VMs that nothing blocks.
+    """
+    folder = tmp_path_factory.mktemp("chain") / "run"
+    result = _runbook("run", "--estate", "contoso", "--apply", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
+    return folder, result
+
+
+def test_a_wave_without_blocked_vms_ends_with_exit_code_0(executed: tuple[Path, Result]) -> None:
+    """
+    All selected VMs are enabled, and the last lines say where the evidence is.
+    """
+    folder, result = executed
+
+    assert 0 == result.exit_code, result.output
+    assert "ENABLED 7" in result.stdout
+    assert str(folder) in result.stdout.splitlines()[-1]
+    assert "target: SANDBOX (simulated)" == result.stdout.splitlines()[0]
+    assert "enable backup of VM bi01" in result.stderr
+
+
+def test_its_evidence_verifies(executed: tuple[Path, Result]) -> None:
+    """
+    `runbook verify` accepts the folder, and says the target first.
+    """
+    folder, _ = executed
+    result = _runbook("verify", str(folder))
+
+    assert 0 == result.exit_code
+    assert "target: SANDBOX (simulated)" == result.stdout.splitlines()[0]
+    assert "CONSISTENT" in result.stdout
+
+
+def test_every_notebook_was_executed_from_1_to_n_and_marked(executed: tuple[Path, Result]) -> None:
+    """
+    Counters begin at 1 in each notebook of the shared kernel, the first output is the target's mark.
+    """
+    folder, _ = executed
+    for name in NOTEBOOKS:
+        cells = json.loads((folder / f"{name}.ipynb").read_text())["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        shown = next(cell for cell in code if cell["outputs"])
+
+        assert list(range(1, len(code) + 1)) == [cell["execution_count"] for cell in code]
+        assert "target: SANDBOX (simulated)" in "".join(shown["outputs"][0]["data"]["text/plain"])
+
+
+def test_the_executed_notebooks_hold_no_widget_state_and_no_path_of_this_machine(executed: tuple[Path, Result]) -> None:
+    """
+    Saved widget state would run JavaScript when opened; paths say more than an auditor needs.
+    """
+    folder, _ = executed
+    for name in NOTEBOOKS:
+        content = (folder / f"{name}.ipynb").read_text()
+
+        assert "widgets" not in json.loads(content)["metadata"]
+        assert str(folder.parent) not in content
+        assert str(REPOSITORY) not in content
+
+
+def test_names_of_one_notebook_do_not_reach_the_next(executed: tuple[Path, Result]) -> None:
+    """
+    The kernel is reset in between, so that each notebook stands on its own.
+    """
+    folder, _ = executed
+    environment = json.loads((folder / "environment.json").read_text())
+
+    assert "one for the chain" == environment["kernel"]
+    assert set(NOTEBOOKS) == set(environment["run"]["visited"])
+
+
+def test_a_second_run_sends_no_write(executed: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The same command on the same state only reads.
+    """
+    folder, _ = executed
+    path = folder.with_name("run.sandbox.sqlite")
+    monkeypatch.setenv("RUNBOOK_SANDBOX", str(path))
+    sandbox = Sandbox(path)
+    since, before = sandbox.requests()[-1]["seq"], sandbox.state_digest()
+    result = _runbook("run", "--apply", "--out", str(folder.with_name("again")), "-p", "vm_selector", "tag:wave=1")
+
+    assert 0 == result.exit_code, result.output
+    assert [] == writes(sandbox, since)
+    assert before == sandbox.state_digest()
+    sandbox.close()
+
+
+def test_json_output_is_the_outcome_alone(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Progress goes to standard error; planning with blocked VMs ends with 3 and writes nothing.
+    """
+    result = _runbook("run", "--json", "--out", str(tmp_path / "r"))
+    outcome = json.loads(result.stdout)
+
+    assert 3 == result.exit_code == outcome["exit_code"]
+    assert outcome["counts"]["BLOCKED"] >= 1
+    assert not outcome["applied"]
+    assert [] == writes(contoso)
+
+
+def test_an_interrupted_run_is_incomplete_until_it_is_resumed(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    A run that fails leaves no seal; `resume` finishes it and the evidence verifies.
+    """
+    folder = tmp_path / "r"
+    contoso.fault(Fault(method="PUT", path="/protecteditems/.*bi01$", status=400, code="UserErrorX", times=1))
+    first = _runbook("run", "--apply", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
+
+    assert 5 == first.exit_code, first.output
+
+    assert "runbook resume" in first.stdout.splitlines()[-1]
+    assert 1 == _runbook("verify", str(folder)).exit_code
+
+    contoso.clear_faults()
+    second = _runbook("resume", str(folder))
+
+    assert 0 == second.exit_code, second.output
+    assert 0 == _runbook("verify", str(folder)).exit_code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-p", "vault_name", "1-bad"), ("vault_name", "1-bad", "2 to 50")),
+        (("-p", "valt_name", "rsv"), ("valt_name", "vault_name")),
+        (("-p", "location", "atlantis"), ("atlantis", "westeurope")),
+        (("-p", "create_resource_group", "false", "-p", "vm_selector", "name:bi01"), ("rg-backup-spaincentral",)),
+        (("--estate", "{folder}/broken.json"), ("broken.json",)),
+        (("-p", "hourly_interval", "four"), ("hourly_interval", "int")),
+        (("-p", "redundancy", "LRS"), ("redundancy", "LocallyRedundant")),
+        (("-f", "{folder}/missing.yaml"), ("missing.yaml",)),
+        (("-f", "{folder}/code.yaml"), ("code.yaml",)),
+        (("--target", "azure", "--apply"), ("apply",)),
+        (("--target", "azure", "--estate", "contoso"), ("--estate",)),
+    ],
+)
+def test_wrong_input_ends_with_exit_code_2_and_nothing_written(
+    contoso: Sandbox, tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    """
+    One clear message each: the field, the value, the rule.
+    """
+    (tmp_path / "broken.json").write_text('{"estate": 1')
+    (tmp_path / "code.yaml").write_text("!!python/object/apply:os.system [true]")
+    filled = [each.format(folder=tmp_path) for each in arguments]
+    before = contoso.state_digest()
+    result = _runbook("run", "--out", str(tmp_path / "r"), *filled)
+
+    assert 2 == result.exit_code, result.output
+    assert all(word in result.stderr for word in words), result.stderr
+    assert "Traceback" not in result.output
+    assert before == contoso.state_digest()
+
+
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    """
+    Three mistakes, three lines, before a kernel starts or a folder is made.
+    """
+    folder = tmp_path / "r"
+    wrong = {"vault_name": "1", "backup_time": "9", "proxy_port": "0"}
+    given = [word for name, value in wrong.items() for word in ("-p", name, value)]
+    result = _runbook("run", "--out", str(folder), *given)
+
+    assert 2 == result.exit_code
+    assert 3 == len(result.stderr.strip().splitlines())
+    assert not folder.exists()
+
+
+def _papermill(notebook: str, output: Path, **parameters: Any) -> Any:
+    return papermill.execute_notebook(
+        str(NOTEBOOK_FOLDER / f"{notebook}.ipynb"), str(output), parameters=parameters, progress_bar=False
+    )
+
+
+def test_plain_papermill_plans_and_is_marked_unsupervised(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    `papermill notebooks/01_create_vault.ipynb out.ipynb -p vault_name rsv-x` works, and only plans.
+    """
+    command = [sys.executable, "-m", "papermill", str(NOTEBOOK_FOLDER / "01_create_vault.ipynb"), "out.ipynb"]
+    command += ["-p", "vault_name", "rsv-x", "-p", "run_dir", "r", "-p", "vm_selector", "name:bi01"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert "create Recovery Services vault rsv-x in spaincentral" in (tmp_path / "out.ipynb").read_text()
+    assert [] == writes(contoso)
+
+
+def test_our_engine_refuses_unknown_parameters_before_a_kernel_starts(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    papermill alone would only log the unknown name and run with the default.
+    """
+    output = tmp_path / "out.ipynb"
+    with pytest.raises(InvalidParameters, match="valt_name"):
+        papermill.execute_notebook(
+            str(NOTEBOOK_FOLDER / "01_create_vault.ipynb"),
+            str(output),
+            parameters={"valt_name": "rsv-x"},
+            engine_name="runbook",
+            progress_bar=False,
+        )
+
+    assert not output.exists() or not json.loads(output.read_text())["cells"][1]["execution_count"]
+    assert [] == contoso.requests()
+
+
+def test_our_engine_runs_a_single_notebook(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    `papermill --engine runbook` executes in a kernel of its own, without widget state.
+    """
+    executed = papermill.execute_notebook(
+        str(NOTEBOOK_FOLDER / "00_start.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        parameters={"run_dir": str(tmp_path / "r")},
+        engine_name="runbook",
+        progress_bar=False,
+    )
+
+    assert "widgets" not in executed.metadata
+
+
+def test_papermill_applies_a_step_when_told_to(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Parameter `apply` approves the plan of the one notebook that it is given to.
+    """
+    _papermill(
+        "01_create_vault", tmp_path / "o.ipynb", run_dir=str(tmp_path / "r"), vm_selector="name:bi01", apply=True
+    )
+
+    assert any("/vaults/rsv-spaincentral" in each["id"] for each in contoso.resources())
+    assert not [each for each in writes(contoso) if "protecteditems" in each.lower()]

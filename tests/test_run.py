@@ -1,0 +1,235 @@
+"""
+A run as notebooks use it: parameters through the run folder, plans, approval, outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support import RunMaker, writes
+
+from runbook_lib import evidence, open_run
+from runbook_lib.errors import InvalidParameters, WriteFailed
+from runbook_lib.records import Verdict, key
+from runbook_lib.run import NOTEBOOKS
+from runbook_lib.sandbox import Fault, Sandbox
+
+
+def test_what_was_chosen_in_one_notebook_is_the_default_of_the_next(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    A value that differs from its default is kept in the run folder.
+    """
+    folder = str(tmp_path / "r")
+    open_run("00_start", {"run_dir": folder, "vm_selector": "tag:wave=1"})
+    later = open_run("04_select_vms", {"run_dir": folder, "vm_selector": "all"})
+
+    assert "tag:wave=1" == later.asked.vm_selector
+
+
+def test_leave_to_write_is_never_inherited(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    `apply` counts for the notebook that it was given to, and is in no file.
+    """
+    folder = str(tmp_path / "r")
+    open_run("00_start", {"run_dir": folder, "apply": True})
+
+    assert not open_run("01_create_vault", {"run_dir": folder}).asked.apply
+    assert "apply" not in json.loads((tmp_path / "r" / "parameters.json").read_text())
+
+
+def test_an_unnamed_run_goes_on_from_notebook_to_notebook(contoso: Sandbox) -> None:
+    """
+    00 opens a new run, the others join the open one.
+    """
+    first = open_run("00_start", {})
+    second = open_run("01_create_vault", {})
+    third = open_run("00_start", {})
+
+    assert first.folder.path == second.folder.path
+    assert first.folder.path != third.folder.path
+
+
+def test_a_sealed_run_is_closed(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    More work in a sealed folder would void its evidence: it is refused by name, and passed over when unnamed.
+    """
+    run = open_run("00_start", {})
+    run.conclude()
+    run.seal()
+
+    assert open_run("01_create_vault", {}).folder.path != run.folder.path
+    with pytest.raises(InvalidParameters, match="sealed"):
+        open_run("01_create_vault", {"run_dir": run.folder.name})
+
+
+def test_a_form_starts_with_the_parameters_and_its_values_become_them(make_run: RunMaker) -> None:
+    """
+    What is typed into the controls is checked and kept.
+    """
+    run = make_run(redundancy="ZoneRedundant")
+    form = run.form("redundancy", "vault_name", "subscription_ids", "create_resource_group", "hourly_interval")
+
+    assert ["ZoneRedundant", "rsv-{location}", [], True, 4] == list(form.values.values())
+
+    form.controls["vault_name"].value = "rsv-new-{location}"
+    form.controls["subscription_ids"].value = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24, "
+    shown = run.choose(form)
+
+    assert "rsv-new-{location}" == run.asked.vault_name
+    assert ("6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24",) == run.asked.subscription_ids
+    assert "rsv-new-{location}" == run.folder.parameters()["vault_name"]
+    assert "rsv-new-{location}" in shown.text()
+
+
+def test_a_wrong_choice_is_refused_and_nothing_is_lost(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The parameters stay as they were, the error names field, rule and remedy, and nothing is sent.
+    """
+    run = make_run()
+    form = run.form("vault_name")
+    form.controls["vault_name"].value = "1-bad"
+    with pytest.raises(InvalidParameters, match="vault_name.*1-bad.*2 to 50"):
+        run.choose(form)
+
+    assert "rsv-{location}" == run.asked.vault_name
+    assert [] == contoso.requests()
+
+
+def test_every_widget_has_a_static_twin(make_run: RunMaker) -> None:
+    """
+    Whoever reads the saved notebook without a kernel sees names and values.
+    """
+    run = make_run(vault_name="rsv-twin-{location}")
+    for widget in (run.form("vault_name"), run.approval()):
+        bundle = widget._repr_mimebundle_()
+
+        assert "application/vnd.jupyter.widget-view+json" in bundle
+        assert "<table>" in bundle["text/html"]
+    assert "rsv-twin-{location}" in run.form("vault_name")._repr_mimebundle_()["text/html"]
+
+
+def test_nothing_is_written_without_approval(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The Apply cell of a plan that nobody approved says so and sends nothing.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("01_create_vault")
+    shown = run.apply(run.approval())
+
+    assert "Planned only" in shown.text()
+    assert [] == writes(contoso)
+
+
+def test_an_approved_step_is_applied_and_only_that_step(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Ticking the box of notebook 01 makes vaults, and protects nothing.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("01_create_vault")
+    approval = run.approval()
+    approval.value = True
+    shown = run.apply(approval)
+
+    assert "rsv-spaincentral" in shown.text()
+    assert () == run.plan.step("01").changes
+    assert () != run.plan.step("04").changes
+    assert not [each for each in writes(contoso) if "protecteditems" in each.lower()]
+
+
+def test_a_failed_change_is_an_error_in_the_notebook(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The Apply cell raises, with what failed, the service's words, and that it can be resumed.
+    """
+    contoso.fault(Fault(method="PUT", path="vaults/rsv-", status=400, code="QuotaExceeded", message="500 vaults"))
+    run = make_run(vm_selector="name:bi01", apply=True)
+    run.arrive("01_create_vault")
+    with pytest.raises(WriteFailed, match=r"rsv-spaincentral.*QuotaExceeded.*500 vaults.*resume") as caught:
+        run.apply(run.approval())
+
+    assert 5 == caught.value.exit_code
+
+
+def test_verdicts_and_projection_agree_with_the_world_after_apply(make_run: RunMaker) -> None:
+    """
+    Where the plan said a VM would stand, it stands.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    promised = {key(each.vm): each.verdict for each in run.verdicts(run.projected, run.findings(run.projected))}
+    run.folder.save_plan(run.plan)
+    run.apply_plan(run.plan, ["01", "02", "03", "04", "06"])
+    run.read_again()
+    found = {key(each.vm): each.verdict for each in run.verdicts(run.inventory, run.findings(run.inventory))}
+
+    assert promised == found
+    assert {Verdict.ENABLED} == set(found.values())
+
+
+def test_the_outcome_names_every_selected_vm_once(make_run: RunMaker) -> None:
+    """
+    Verdicts sum up to the selection, each with its reason; tables and findings are beside them.
+    """
+    run = make_run()
+    for notebook in NOTEBOOKS:
+        run.arrive(notebook)
+    run.conclude()
+    outcome = evidence.read_json(run.folder.path / "outcome.json")
+
+    assert 22 == len(outcome["verdicts"]) == len({each["vm"] for each in outcome["verdicts"]})
+    assert all(each["why"] for each in outcome["verdicts"])
+    assert 22 == sum(outcome["counts"].values())
+    assert ("SANDBOX (simulated)", True, False) == (outcome["target"], outcome["complete"], outcome["applied"])
+    assert {"comparison.csv", "findings.csv", "plan.csv", "unread.csv"} == {
+        path.name for path in (run.folder.path / "tables").iterdir()
+    }
+
+
+def test_an_accepted_risk_is_enabled_and_its_reason_is_evidence(make_run: RunMaker) -> None:
+    """
+    A blocked VM goes on only when it is named, and the reason stands beside its verdict.
+    """
+    run = make_run(vm_selector="name:mail01")
+    assert () == run.plan.changes
+
+    (vm,) = run.chosen
+    risky = make_run(vm_selector="name:mail01", accept_risk={vm.id: "agent is being repaired, ticket 4711"})
+    risky.conclude()
+    outcome = evidence.read_json(risky.folder.path / "outcome.json")
+
+    assert "protect" in {change.kind for change in risky.plan.changes}
+    assert "agent is being repaired, ticket 4711" == outcome["verdicts"][0]["accepted_risk"]
+
+
+def test_a_missing_group_is_a_parameter_error_unless_it_may_be_made(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Nothing is written, and the message names group and remedy.
+    """
+    run = make_run(vm_selector="name:bi01", create_resource_group=False)
+    with pytest.raises(InvalidParameters, match="rg-backup-spaincentral.*create_resource_group") as caught:
+        _ = run.plan
+
+    assert 2 == caught.value.exit_code
+    assert [] == writes(contoso)
+
+
+def test_an_unknown_region_is_a_parameter_error(make_run: RunMaker) -> None:
+    """
+    The regions that are offered are listed.
+    """
+    with pytest.raises(InvalidParameters, match="atlantis.*westeurope"):
+        _ = make_run(location="atlantis").plan
+
+
+def test_no_token_is_in_any_file_of_a_run(make_run: RunMaker) -> None:
+    """
+    The credential's token never reaches the run folder.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.apply_plan(run.plan, ["01", "04"])
+    run.conclude()
+    token = run.session._credential.get_token("x").token
+    files = [path for path in run.folder.path.rglob("*") if path.is_file()]
+
+    assert len(files) >= 8
+    assert not [path for path in files if token in path.read_text(encoding="utf-8") or "Bearer" in path.read_text()]

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runbook_lib.checks import CATALOGUE
-from runbook_lib.text import DEFAULT_LANGUAGE, say
+from runbook_lib.text import say
 
 __all__ = ["checks", "guide_map", "main"]
 
@@ -31,44 +30,44 @@ def guide_map(data: Mapping[str, Any], notebooks: Iterable[Path]) -> str:
     """
     guide, rows = data["guide"], data["row"]
     files = {path.name[:2]: path.name for path in notebooks}
-    still_open = Counter(row["open"]["issue"] for row in rows if "open" in row)
+    still_open = sorted((row for row in rows if "open" in row), key=lambda row: int(row["open"]["issue"]))
     lines = [
         GENERATED,
         "# Guide map",
         "",
-        f"Where each statement of the guide “{guide['title']}” ({guide['language']} source of {guide['date']}) lives:",
-        f"{len(rows)} statements, {sum('cell' in row for row in rows)} of them in the notebooks.",
-        "`tests/test_guide_map.py` shows that each cell named here holds its statement, and that none is missing;",
-        "*shown by* names the tests that show more than that. Line numbers are those of the guide's source.",
+        f"Where each statement of the guide “{guide['title']}” ({guide['date']}) lives.",
+        f"Lines are those of its {guide['language']} source; the words are ours.",
         "",
-        f"Something is still to come for {still_open.total()} of them, named with the reason [at the end](#open).",
+        f"Of {len(rows)} statements, {sum('cell' in row for row in rows)} stand in notebooks,",
+        f"{sum('check' in row for row in rows)} are decided by checks,",
+        f"and for {len(still_open)} something is [still to come](#open).",
+        "A statement in a cell is shown by [this map's test](../tests/test_guide_map.py), which looks for it there;",
+        "other tests that show it are named.",
     ]
-    for name, title in data["section"].items():
-        lines += ["", f"## {title}", "", *_table(_heading, [])]
-        lines += [_line(row, files) for row in rows if row["id"].partition(".")[0] == name]
-    lines += ["", "## Open", "", *_table(("issue", "statement", "still to come"), [])]
-    for issue in sorted(still_open):
-        lines += [
-            _cells((str(issue), f"`{row['id']}` {row['label']}", row["open"]["why"]))
-            for row in rows
-            if row.get("open", {}).get("issue") == issue
-        ]
+    for section, title in data["section"].items():
+        belonging = (_line(row, files) for row in rows if row["id"].partition(".")[0] == section)
+        titles = ("line", "id", "kind", "statement", "lives in", "shown by", "open")
+        lines += ["", f"## {title}", "", *_table(titles, belonging)]
+    todo = ((str(row["open"]["issue"]), f"`{row['id']}`", row["open"]["why"]) for row in still_open)
+    lines += ["", "## Open", "", *_table(("issue", "statement", "still to come"), todo)]
     return "\n".join(lines) + "\n"
 
 
-_heading = ("line", "kind", "statement", "lives in", "shown by", "open")
-
-
-def _line(row: Row, files: Mapping[str, str]) -> str:
+def _line(row: Row, files: Mapping[str, str]) -> tuple[str, ...]:
     lives = [f"[`{cell}`](../notebooks/{files[cell[:2]]})" for cell in row.get("cell", {})]
     lives += [f"check [`{check}`](checks.md#{check})" for check in row.get("check", [])]
     lives += [f"text `{message}`" for message in row.get("text", [])]
-    shown = []
-    for node in row.get("test", []):
-        path, *_, name = node.split("::")
-        shown.append(f"[`{name}`](../{path})")
-    issue = f"[{row['open']['issue']}](#open)" if "open" in row else ""
-    return _cells((str(row["line"]), row["kind"], row["label"], "<br>".join(lives), "<br>".join(shown), issue))
+    shown = ["this map's test"] if "cell" in row else []
+    shown += [f"[`{node.rpartition('::')[2]}`](../{node.partition('::')[0]})" for node in row.get("test", [])]
+    return (
+        str(row["line"]),
+        f"`{row['id']}`",
+        row["kind"],
+        row["label"],
+        "<br>".join(lives),
+        "<br>".join(shown),
+        f"[{row['open']['issue']}](#open)" if "open" in row else "",
+    )
 
 
 def checks() -> str:
@@ -79,29 +78,28 @@ def checks() -> str:
         GENERATED,
         "# Checks",
         "",
-        "What is judged for every selected VM. A check that *blocks* keeps a VM from being enabled when it fails,",
+        "What is judged for every selected VM, by the guide's rule and by today's; `runbook checks` prints the same.",
+        "A check that *blocks* keeps a VM from being enabled when it fails or cannot be decided,",
         "one that *risks* is a warning, one that *informs* never changes a verdict.",
-        "`runbook checks` prints the same list.",
     ]
     for check in CATALOGUE:
-        facts = (
-            ("effect", say(f"effect.{check.effect}")),
-            ("section of the guide", say(f"section.{check.section}")),
-            *((title, say(f"check.{check.id}.{part}")) for title, part in _PARTS),
-        )
-        lines += ["", f"## {check.id}", "", say(f"check.{check.id}.title"), "", *_table(("", ""), facts)]
+        lines += [
+            "",
+            f"## {check.id}",
+            "",
+            f"{say(f'check.{check.id}.title')}: *{say(f'effect.{check.effect}')}*.",
+            "",
+            f"- {say('column.guide')}: {say(f'check.{check.id}.guide')}",
+            f"- {say('column.status')}: {say(f'check.{check.id}.today')}",
+            f"- {say('column.section')}: {say(f'section.{check.section}')}",
+            f"- {say('column.source')}: {say(f'check.{check.id}.source')}",
+        ]
     return "\n".join(lines) + "\n"
 
 
-_PARTS = ((say("column.guide", DEFAULT_LANGUAGE), "guide"), (say("column.status", DEFAULT_LANGUAGE), "today"))
-
-
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    return [_cells(titles), _cells(("---",) * len(titles)), *(_cells(row) for row in rows)]
-
-
-def _cells(values: Iterable[str]) -> str:
-    return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
+def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    for cells in (titles, ("---",) * len(titles), *rows):
+        yield "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
 
 
 def main() -> None:
@@ -111,7 +109,7 @@ def main() -> None:
     Raises:
         SystemExit: with `--check`, when a page is not what would be written now.
     """
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Make the generated pages of this folder.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page is stale")
     only_check = parser.parse_args().check
     data = tomllib.loads((HERE / "guide-map.toml").read_text(encoding="utf-8"))
@@ -119,13 +117,11 @@ def main() -> None:
         HERE / "guide-map.md": guide_map(data, (HERE.parent / "notebooks").glob("*.ipynb")),
         HERE / "checks.md": checks(),
     }
-    if not only_check:
-        for path, text in pages.items():
-            path.write_text(text, encoding="utf-8", newline="\n")
-        return
-    stale = [path.name for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    if stale:
-        raise SystemExit(f"{', '.join(stale)}: stale; run `python docs/build.py`.")
+    stale = [path for path, page in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != page]
+    if only_check and stale:
+        raise SystemExit(f"stale: {', '.join(path.name for path in stale)}. Run `python docs/build.py`.")
+    for path in stale:
+        path.write_text(pages[path], encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

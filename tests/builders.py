@@ -73,7 +73,8 @@ def with_records(world: Inventory, *records: Resource) -> Inventory:
     """
     for record in records:
         kind = next(name for name, one in _KINDS.items() if isinstance(record, one))
-        world = replace(world, **{kind: {**getattr(world, kind), key(record.id): record}})
+        changed: dict[str, Any] = {kind: {**getattr(world, kind), key(record.id): record}}
+        world = replace(world, **changed)
     return world
 
 
@@ -83,7 +84,8 @@ def without(world: Inventory, arm_id: str) -> Inventory:
     """
     for kind in _KINDS:
         kept = {each: record for each, record in getattr(world, kind).items() if each != key(arm_id)}
-        world = replace(world, **{kind: kept})
+        changed: dict[str, Any] = {kind: kept}
+        world = replace(world, **changed)
     return world
 
 
@@ -94,7 +96,9 @@ def subscription(guid: str = ONE, name: str = "Production") -> Subscription:
     return Subscription(id=f"/subscriptions/{guid}", name=name, state="Enabled")
 
 
-def provider(guid: str = ONE, state: str = "Registered", locations: tuple[str, ...] = (HOME, "northeurope")) -> Provider:
+def provider(
+    guid: str = ONE, state: str = "Registered", locations: tuple[str, ...] = (HOME, "northeurope")
+) -> Provider:
     """
     The provider of vaults in a subscription.
     """
@@ -110,14 +114,15 @@ def vm(name: str = "web", group: str = "rg-app", guid: str = ONE, **fields: Any)
     """
     A running Windows VM that nothing keeps from being protected.
     """
-    ready = {
+    ready: dict[str, Any] = {
         "location": HOME,
         "os_type": "Windows",
         "instance_view": True,
         "power_state": "running",
         "agent": Agent(status="Ready", version="2.7.41491.1095"),
     }
-    return VirtualMachine(id=arm_id("Microsoft.Compute/virtualMachines", name, group, guid), name=name, **ready | fields)
+    own_id = arm_id("Microsoft.Compute/virtualMachines", name, group, guid)
+    return VirtualMachine(id=own_id, name=name, **ready | fields)
 
 
 def group(name: str = f"rg-backup-{HOME}", guid: str = ONE, location: str = HOME) -> ResourceGroup:
@@ -131,7 +136,7 @@ def vault(name: str = f"rsv-{HOME}", rg: str = f"rg-backup-{HOME}", guid: str = 
     """
     An empty vault where the default parameters look for one.
     """
-    usual = {"location": HOME, "redundancy": "GeoRedundant", "redundancy_locked": False}
+    usual: dict[str, Any] = {"location": HOME, "redundancy": "GeoRedundant", "redundancy_locked": False}
     return Vault(id=arm_id("Microsoft.RecoveryServices/vaults", name, rg, guid), name=name, **usual | fields)
 
 
@@ -154,7 +159,7 @@ def item(machine: VirtualMachine, holder: Vault, **fields: Any) -> ProtectedItem
     A VM's healthy entry in a vault, backed up three hours ago.
     """
     name = f"iaasvmcontainerv2;{machine.resource_group};{machine.name}"
-    usual = {
+    usual: dict[str, Any] = {
         "policy_id": f"{holder.id}/backupPolicies/DefaultPolicy",
         "protection": "on",
         "protection_state": "Protected",
@@ -176,7 +181,13 @@ def rule(name: str, priority: int, access: str = "Deny", **fields: Any) -> Secur
     """
     An outbound rule for everything, unless told otherwise.
     """
-    usual = {"direction": "Outbound", "protocol": "*", "sources": ("*",), "destinations": ("*",), "ports": ("*",)}
+    usual: dict[str, Any] = {
+        "direction": "Outbound",
+        "protocol": "*",
+        "sources": ("*",),
+        "destinations": ("*",),
+        "ports": ("*",),
+    }
     return SecurityRule(name=name, priority=priority, access=access, **usual | fields)
 
 
@@ -195,7 +206,8 @@ def nic(name: str = "nic-web", address: str = "10.0.0.4", **fields: Any) -> Netw
     subnet_id = fields.pop("subnet_id", "")
     own_id = arm_id("Microsoft.Network/networkInterfaces", name)
     addresses = (IpConfiguration(private_ip=address, subnet_id=subnet_id),)
-    return NetworkInterface(id=own_id, name=name, **{"location": HOME, "ip_configurations": addresses} | fields)
+    usual: dict[str, Any] = {"location": HOME, "ip_configurations": addresses}
+    return NetworkInterface(id=own_id, name=name, **usual | fields)
 
 
 def subnet(name: str = "default", **fields: Any) -> Subnet:

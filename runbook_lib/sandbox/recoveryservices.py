@@ -250,8 +250,8 @@ def _changes(call: Call, vault: Body | None) -> Body:
         _refuse_while_busy(call, vault)
     check_redundancy(call.state, vault, member(properties, "redundancySettings"))
     asked = member(member(properties, "securitySettings"), "softDeleteSettings")
-    states = {asked[name] for name in ("softDeleteState", "enhancedSecurityState") if name in asked}
-    if call.api_version >= _ALWAYS_ON_SINCE and states - {"AlwaysON"}:
+    states = [asked[name] for name in ("softDeleteState", "enhancedSecurityState") if name in asked]
+    if call.api_version >= _ALWAYS_ON_SINCE and any(state != "AlwaysON" for state in states):
         raise backup_error(
             400,
             "BMSUserErrorSoftDeleteStateNotSetToAlwaysON",

@@ -36,6 +36,7 @@ VAULT_TYPE = "microsoft.recoveryservices/vaults"
 ITEM_TYPE = "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems"
 
 _REDUNDANCIES = ("GeoRedundant", "LocallyRedundant", "ZoneRedundant")
+_SOFT_DELETE_STATES = ("Enabled", "Disabled", "AlwaysON")
 _DEFAULTS: Body = {
     "provisioningState": "Succeeded",
     "privateEndpointStateForBackup": "None",
@@ -148,19 +149,19 @@ def check_soft_delete(old: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     Raises:
         ArmError: it would be switched off where it is always on, or its retention is out of range.
     """
-    days = asked.get("softDeleteRetentionPeriodInDays", 14)
-    if not isinstance(days, int) or isinstance(days, bool) or not 14 <= days <= 180:
+    new = merged(old, asked)
+    days, state, security = (
+        new[name] for name in ("softDeleteRetentionPeriodInDays", "softDeleteState", "enhancedSecurityState")
+    )
+    whole = isinstance(days, int) and not isinstance(days, bool)
+    if not whole or not 14 <= days <= 180 or state not in _SOFT_DELETE_STATES or security not in _SOFT_DELETE_STATES:
         raise backup_error(
-            400,
-            "BMSUserErrorInvalidInput",
-            "Input provided for the call is invalid\r\nPlease check the required inputs",
+            400, "BMSUserErrorInvalidInput", "Input provided for the call is invalid\r\nPlease check the required inputs"
         )
-    state = asked.get("softDeleteState", old["softDeleteState"])
     if old["softDeleteState"] == "AlwaysON" and state != "AlwaysON":
         raise backup_error(
             400, "BMSUserErrorDisablingSoftDeleteStateNotAllowed", "Soft delete is always on for this vault."
         )
-    security = asked.get("enhancedSecurityState", old["enhancedSecurityState"])
     if security == "Disabled" and old["enhancedSecurityState"] != "Disabled":
         raise backup_error(
             400,

@@ -351,6 +351,8 @@ def test_the_vault_configuration_changes_soft_delete(azure: Any) -> None:
         ("rsv-old", {"enhancedSecurityState": "Disabled"}, "UserErrorChangeEnhancedSecurityStateNotAllowed"),
         ("rsv-old", {"softDeleteRetentionPeriodInDays": 13}, "BMSUserErrorInvalidInput"),
         ("rsv-old", {"softDeleteRetentionPeriodInDays": 181}, "BMSUserErrorInvalidInput"),
+        ("rsv-old", {"softDeleteRetentionPeriodInDays": "30"}, "BMSUserErrorInvalidInput"),
+        ("rsv-old", {"softDeleteFeatureState": "Sometimes"}, "BMSUserErrorInvalidInput"),
     ],
 )
 def test_soft_delete_has_its_rules(azure: Any, refused: Refused, name: str, properties: Any, expected: str) -> None:

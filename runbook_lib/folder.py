@@ -179,16 +179,19 @@ class RunFolder:
         if self.plan() is None or not self.outcomes():
             write_json(self.path / "plan.json", plan)
 
+    def ended(self) -> dict[str, str]:
+        """
+        Return how changes ended, by their digest: the journal's last word on each.
+        """
+        return {
+            entry["change_sha256"]: entry["outcome"] for entry in self.journal.entries() if entry["entry"] == "result"
+        }
+
     def outcomes(self) -> dict[str, int]:
         """
-        Count how changes ended, by the last word of the journal on each.
+        Count how changes ended.
         """
-        last = {
-            (entry["kind"], key(entry["target"])): entry["outcome"]
-            for entry in self.journal.entries()
-            if entry["entry"] == "result"
-        }
-        return dict(Counter(last.values()))
+        return dict(Counter(self.ended().values()))
 
     def written(self) -> set[str]:
         """

@@ -40,9 +40,7 @@ class Journal:
         self._append(
             {
                 "entry": "intent",
-                "kind": change.kind,
-                "step": change.step,
-                "target": change.target,
+                **_named(change),
                 "body_sha256": digest(change.body),
             },
             durable=True,
@@ -53,8 +51,7 @@ class Journal:
         Record how a change ended: `done`, `adopted` (it was so already) or `failed`.
         """
         self._append(
-            {"entry": "result", "kind": change.kind, "step": change.step, "target": change.target, "outcome": outcome}
-            | facts,
+            {"entry": "result", **_named(change), "outcome": outcome} | facts,
             durable=True,
         )
 
@@ -95,3 +92,7 @@ class Journal:
                     os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def _named(change: Change) -> dict[str, str]:
+    return {"kind": change.kind, "step": change.step, "target": change.target, "change_sha256": digest(change)}

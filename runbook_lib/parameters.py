@@ -295,7 +295,7 @@ def _schedule(p: Parameters) -> Problems:
     if not _TIME.fullmatch(p.backup_time):
         yield InvalidParameters("backup_time", name="backup_time", value=p.backup_time)
     if p.schedule == "Hourly" and p.policy_type != "Enhanced":
-        yield InvalidParameters("hourly_needs_enhanced", name="schedule", value=p.schedule)
+        yield InvalidParameters("hourly_needs_enhanced", name="schedule")
     if p.schedule == "Hourly" and p.hourly_interval not in (4, 6, 8, 12):
         yield InvalidParameters("hourly_interval", name="hourly_interval", value=p.hourly_interval)
     if p.schedule == "Hourly" and not p.hourly_interval <= p.hourly_duration <= 24:

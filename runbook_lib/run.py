@@ -235,7 +235,7 @@ class Run:
         """
         Show agent and backup extension of each selected VM.
         """
-        return render.machines(self.chosen, self.asked.language)
+        return render.machines(self.inventory, self.chosen, self.asked.language)
 
     def network(self) -> render.Table:
         """
@@ -259,11 +259,11 @@ class Run:
 
     def show_whole_plan(self) -> render.Table:
         """
-        Show every change of every step, and what the plan leaves as it is.
+        Show every change of every step, and how each ended: of the plan that was saved, else as it would be now.
         """
-        plan = self.plan
+        plan = self.folder.plan() or self.plan
         caption = self._say("caption.plan_all", count=len(plan.changes), digest=plan.digest[:12])
-        return render.plan(plan.steps, caption, self.asked.language)
+        return render.plan(plan.steps, caption, self.asked.language, self.folder.ended())
 
     def notes(self) -> render.Lines:
         """
@@ -424,7 +424,8 @@ class Run:
         render.unread(self.inventory, self.asked.language).write_csv(folder / "unread.csv")
         plan = self.folder.plan()
         if plan:
-            render.plan(plan.steps, "", self.asked.language).write_csv(folder / "plan.csv")
+            table = render.plan(plan.steps, "", self.asked.language, self.folder.ended())
+            table.write_csv(folder / "plan.csv")
 
     def show_differences(self) -> render.Table:
         """

@@ -18,6 +18,9 @@ from runbook_lib.text import say
 __all__ = ["Approval", "Form"]
 
 _WIDE = {"style": {"description_width": "initial"}, "layout": ipywidgets.Layout(width="42em")}
+_NAMED = {"style": {"description_width": "13em"}, "layout": ipywidgets.Layout(width="42em")}
+# What a parameter means stands under its control: beside it, at 1280 pixels, it would leave no room to type.
+_UNDER = ipywidgets.Layout(margin="-4px 0 8px 13.8em")
 
 
 class Form(ipywidgets.VBox):  # type: ignore[misc]
@@ -37,7 +40,8 @@ class Form(ipywidgets.VBox):  # type: ignore[misc]
         self.controls = {name: _control(rows[name], given[name], asked.language) for name in names}
         for name, control in self.controls.items():
             control.add_class(f"rb-{name.replace('_', '-')}")
-        super().__init__(list(self.controls.values()))
+        meanings = [ipywidgets.Label(rows[name].help(asked.language), layout=_UNDER) for name in names]
+        super().__init__([each for pair in zip(self.controls.values(), meanings, strict=True) for each in pair])
 
     @property
     def values(self) -> dict[str, Any]:
@@ -75,10 +79,10 @@ def _with_twin(bundle: Any, twin: Table) -> dict[str, Any]:
 
 
 def _control(row: Parameter, value: Any, language: str) -> Any:
-    words = {"description": f"{row.name}: {row.help(language)}", **_WIDE}
+    words = {"description": row.name, "tooltip": row.help(language), **_NAMED}
     match row.type:
         case "bool":
-            return ipywidgets.Checkbox(value=value, indent=False, **words)
+            return ipywidgets.Checkbox(value=value, **words)
         case "int":
             return ipywidgets.IntText(value=value, **words)
         case "list[str]":

@@ -160,6 +160,7 @@ def item(machine: VirtualMachine, holder: Vault, **fields: Any) -> ProtectedItem
     """
     name = f"iaasvmcontainerv2;{machine.resource_group};{machine.name}"
     usual: dict[str, Any] = {
+        "source_id": machine.id,
         "policy_id": f"{holder.id}/backupPolicies/DefaultPolicy",
         "protection": "on",
         "protection_state": "Protected",
@@ -172,7 +173,6 @@ def item(machine: VirtualMachine, holder: Vault, **fields: Any) -> ProtectedItem
         id=f"{holder.id}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}/protectedItems/VM;{name}",
         name=f"VM;{name}",
         vault_id=holder.id,
-        source_id=machine.id,
         **usual | fields,
     )
 

@@ -20,6 +20,7 @@ from runbook_lib.records import (
     Verdict,
     VirtualMachine,
     VmVerdict,
+    digest,
     key,
 )
 from runbook_lib.render.sinks import Table
@@ -64,6 +65,11 @@ def why(verdict: VmVerdict, own: Iterable[Finding], language: str) -> str:
     """
     Say why a VM stands where it does: the sentences of the checks that decided, or what its protection is.
     """
+    if verdict.verdict is Verdict.READY:
+        own = [each for each in own if each.case != "none"]
+        return " ".join(
+            [say("verdict.READY", language), *(sentence(e, language) for e in own if e.check == "protection")]
+        )
     deciding = verdict.decisive or ("protection",)
     return " ".join(sentence(each, language) for each in own if each.check in deciding)
 
@@ -77,7 +83,15 @@ def _by_vm(found: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 def _machine(inventory: Inventory, arm_id: str) -> dict[str, Any]:
     vm = inventory.vms[key(arm_id)]
-    return {"vm": vm.name, "resource_group": vm.resource_group, "region": vm.location}
+    return {"vm": vm.name, "resource_group": _group_name(inventory, vm), "region": vm.location}
+
+
+def _group_name(inventory: Inventory, vm: VirtualMachine) -> str:
+    """
+    Name the group as it names itself: a subscription's list of VMs has it in capitals.
+    """
+    group = inventory.groups.get(key(f"/subscriptions/{vm.subscription}/resourceGroups/{vm.resource_group}"))
+    return group.name if group else vm.resource_group
 
 
 def readiness(
@@ -136,13 +150,22 @@ def _change(change: Change, language: str) -> dict[str, Any]:
     }
 
 
-def plan(steps: Sequence[Step], caption: str, language: str) -> Table:
+def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str, str] | None = None) -> Table:
     """
     One row per change, in the order in which they are made.
+
+    Args:
+        ended: how changes ended, by their digest; None where nothing was to be written yet.
     """
-    rows = [_change(change, language) for step in steps for change in step.changes]
+    rows = [
+        _change(change, language)
+        | {"outcome": say(f"outcome.{(ended or {}).get(digest(change), 'pending')}", language)}
+        for step in steps
+        for change in step.changes
+    ]
     nothing = () if rows else (say("say.nothing_to_do", language),)
-    return Table(caption, ("step", "change", "undo"), rows, language, notes=nothing)
+    columns = ("step", "change", "undo") if ended is None else ("step", "change", "undo", "outcome")
+    return Table(caption, columns, rows, language, notes=nothing)
 
 
 def notes(made: Plan, language: str) -> list[str]:
@@ -228,14 +251,14 @@ def policies(inventory: Inventory, regions: Iterable[str], language: str) -> Tab
     return Table(say("caption.policies", language), columns, rows, language)
 
 
-def machines(vms: Iterable[VirtualMachine], language: str) -> Table:
+def machines(inventory: Inventory, vms: Iterable[VirtualMachine], language: str) -> Table:
     """
     The VM agent and the backup extension of each VM, as the instance view has them.
     """
     rows = [
         {
             "vm": vm.name,
-            "resource_group": vm.resource_group,
+            "resource_group": _group_name(inventory, vm),
             "power": _known(vm.power_state, language),
             "agent": vm.agent.status if vm.agent else say("say.none" if vm.instance_view else "say.unknown", language),
             "version": vm.agent.version if vm.agent else "",

@@ -10,11 +10,12 @@ import base64
 import re
 import uuid
 
-from runbook_lib.sandbox.answers import Answer, ArmError, backup_error, gateway_error
+from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
 from runbook_lib.sandbox.backup.defaults import default_policies
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.clock import etag_of
 from runbook_lib.sandbox.locations import REGIONS, region
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of, normal_location
 from runbook_lib.sandbox.vaults import (
     ITEM_TYPE,
@@ -78,12 +79,7 @@ def _put(call: Call) -> Answer:
     moment = {"etag": etag_of(call.now)}
     if vault is None:
         if not _NAME.fullmatch(name):
-            raise backup_error(
-                400,
-                "InvalidResourceName",
-                f"The vault name '{name}' is invalid: it must be 2 to 50 letters, digits and hyphens, and start with"
-                " a letter.",
-            )
+            raise refusal("InvalidResourceName", name=name)
         always_on: Body = {
             "securitySettings": {
                 "immutabilitySettings": None,
@@ -146,13 +142,7 @@ def _delete(call: Call) -> Answer:
     _refuse_while_busy(call, vault)
     items = [member(item, "properties").get("friendlyName", "") for _, item in call.state.scan(ITEM_TYPE, vault["id"])]
     if items:
-        raise backup_error(
-            400,
-            "ServiceResourceNotEmptyWithBackendMessage",
-            "Recovery Services vault cannot be deleted as there are backup items in the vault."
-            f" The registered items are : {', '.join(items)}\nPlease ensure all containers have been unregistered from"
-            " the vault and all private endpoints associated with the vault have been deleted, and retry operation.",
-        )
+        raise refusal("ServiceResourceNotEmptyWithBackendMessage", items=", ".join(items))
     operation = _begin(call, "vault.delete", vault, {})
     return Answer(status=202, headers=_poll_headers(call, operation))
 
@@ -184,7 +174,7 @@ def _operation(call: Call) -> Body:
     if operation is not None and operation["kind"] in _KINDS and operation["target"] == scope:
         return operation
     find_vault(call)
-    raise backup_error(404, "OperationNotFound", f"The operation '{call.names['operation']}' was not found.")
+    raise refusal("OperationNotFound", operation=call.names["operation"])
 
 
 def _usages(call: Call) -> Answer:
@@ -252,11 +242,7 @@ def _changes(call: Call, vault: Body | None) -> Body:
     asked = member(member(properties, "securitySettings"), "softDeleteSettings")
     states = [asked[name] for name in ("softDeleteState", "enhancedSecurityState") if name in asked]
     if call.api_version >= _ALWAYS_ON_SINCE and any(state != "AlwaysON" for state in states):
-        raise backup_error(
-            400,
-            "BMSUserErrorSoftDeleteStateNotSetToAlwaysON",
-            "Soft delete state and enhanced security state must be set to AlwaysON for this API version",
-        )
+        raise refusal("BMSUserErrorSoftDeleteStateNotSetToAlwaysON")
     check_soft_delete(soft_delete(vault or {}), asked)
     return changes
 
@@ -271,11 +257,7 @@ def _remember_road(call: Call, vault: Body) -> None:
 
 def _refuse_while_busy(call: Call, vault: Body) -> None:
     if call.state.running(vault["id"], _KINDS) is not None:
-        raise backup_error(
-            409,
-            "RSVaultUpdateErrorConflictingOperationInProgress",
-            "Another operation on the vault is in progress. Please retry after it.",
-        )
+        raise refusal("RSVaultUpdateErrorConflictingOperationInProgress")
 
 
 def _begin(call: Call, kind: str, vault: Body, changes: Body) -> str:

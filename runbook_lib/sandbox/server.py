@@ -27,6 +27,7 @@ __all__ = ["SandboxServer", "serve"]
 _ADDRESS = "127.0.0.1"
 _NAMES = (_ADDRESS, "localhost", "[::1]")
 _MOST_BYTES = 4 << 20
+_MOST_BUFFERED = 64 << 20
 
 
 class SandboxServer:
@@ -44,7 +45,9 @@ class SandboxServer:
                 host=_ADDRESS,
                 port=port or 0,
                 max_request_body_size=_MOST_BYTES,
+                # Waitress does not close the files into which it puts what is larger.
                 inbuf_overflow=_MOST_BYTES,
+                outbuf_overflow=_MOST_BUFFERED,
                 ident=None,
             )
         except OSError as error:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runbook_lib.sandbox.answers import backup_error
 from runbook_lib.sandbox.call import Call, member
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, State
 
 __all__ = [
@@ -103,7 +103,7 @@ def remember(state: State, vault: Body, **facts: bool) -> None:
 
 def check_redundancy(state: State, vault: Body | None, asked: Mapping[str, Any]) -> None:
     """
-    Refuse replication settings that a vault cannot take (contract section 5).
+    Refuse replication settings that a vault cannot take.
 
     Args:
         vault: None for one that is being created.
@@ -116,30 +116,13 @@ def check_redundancy(state: State, vault: Body | None, asked: Mapping[str, Any])
     new = merged(old, asked)
     kind, restore = new["standardTierStorageRedundancy"], new["crossRegionRestore"]
     if kind not in _REDUNDANCIES or restore not in ("Enabled", "Disabled"):
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidInput",
-            "Input provided for the call is invalid\r\nPlease check the required inputs",
-        )
+        raise refusal("BMSUserErrorInvalidInput")
     if vault is not None and is_locked(state, vault) and kind != old["standardTierStorageRedundancy"]:
-        raise backup_error(
-            400,
-            "StorageModelModifyError",
-            "Storage Redundancy option is locked when the first machine is registered with the vault,"
-            " and cannot be modified thereafter.",
-        )
+        raise refusal("StorageModelModifyError")
     if restore == "Enabled" and kind != "GeoRedundant":
-        raise backup_error(
-            400,
-            "BMSUserErrorCrossRegionRestoreNotSupported",
-            "Cross Region Restore needs a vault whose storage redundancy is GeoRedundant.",
-        )
+        raise refusal("BMSUserErrorCrossRegionRestoreNotSupported")
     if vault is not None and restore == "Disabled" and old["crossRegionRestore"] == "Enabled":
-        raise backup_error(
-            400,
-            "BMSUserErrorCrossRegionRestoreCannotBeDisabled",
-            "Cross Region Restore cannot be disabled once it is enabled for the vault.",
-        )
+        raise refusal("BMSUserErrorCrossRegionRestoreCannotBeDisabled")
 
 
 def check_soft_delete(old: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -155,19 +138,11 @@ def check_soft_delete(old: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     )
     whole = isinstance(days, int) and not isinstance(days, bool)
     if not whole or not 14 <= days <= 180 or state not in _SOFT_DELETE_STATES or security not in _SOFT_DELETE_STATES:
-        raise backup_error(
-            400, "BMSUserErrorInvalidInput", "Input provided for the call is invalid\r\nPlease check the required inputs"
-        )
+        raise refusal("BMSUserErrorInvalidInput")
     if old["softDeleteState"] == "AlwaysON" and state != "AlwaysON":
-        raise backup_error(
-            400, "BMSUserErrorDisablingSoftDeleteStateNotAllowed", "Soft delete is always on for this vault."
-        )
+        raise refusal("BMSUserErrorDisablingSoftDeleteStateNotAllowed")
     if security == "Disabled" and old["enhancedSecurityState"] != "Disabled":
-        raise backup_error(
-            400,
-            "UserErrorChangeEnhancedSecurityStateNotAllowed",
-            "Enhanced Security is enabled for this vault. You cannot disable Enhanced Security after enabling it.",
-        )
+        raise refusal("UserErrorChangeEnhancedSecurityStateNotAllowed")
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Body:

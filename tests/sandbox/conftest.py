@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +76,57 @@ class Ids:
         return f"{fabric}/protectionContainers/IaasVMContainer;{unique}/protectedItems/VM;{unique}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
     """
-    One client of each kind for a subscription.
+    One client of each kind for a subscription, made when it is first used.
     """
 
-    vaults: RecoveryServicesClient
-    backup: RecoveryServicesBackupClient
-    compute: ComputeManagementClient
-    network: NetworkManagementClient
-    resources: ResourceManagementClient
-    subscriptions: SubscriptionClient
+    def __init__(self, sandbox: Sandbox, subscription: str) -> None:
+        self._credential = _Credential()
+        self._subscription = subscription
+        self._options: dict[str, Any] = {"transport": sandbox.transport(), "base_url": _BASE}
+
+    @cached_property
+    def vaults(self) -> RecoveryServicesClient:
+        """
+        The client of the vaults.
+        """
+        return RecoveryServicesClient(self._credential, self._subscription, **self._options)
+
+    @cached_property
+    def backup(self) -> RecoveryServicesBackupClient:
+        """
+        The client of what the vaults protect.
+        """
+        return RecoveryServicesBackupClient(self._credential, self._subscription, **self._options)
+
+    @cached_property
+    def compute(self) -> ComputeManagementClient:
+        """
+        The client of the VMs.
+        """
+        return ComputeManagementClient(self._credential, self._subscription, **self._options)
+
+    @cached_property
+    def network(self) -> NetworkManagementClient:
+        """
+        The client of the network.
+        """
+        return NetworkManagementClient(self._credential, self._subscription, **self._options)
+
+    @cached_property
+    def resources(self) -> ResourceManagementClient:
+        """
+        The client of groups and providers.
+        """
+        return ResourceManagementClient(self._credential, self._subscription, **self._options)
+
+    @cached_property
+    def subscriptions(self) -> SubscriptionClient:
+        """
+        The client of the subscriptions.
+        """
+        return SubscriptionClient(self._credential, **self._options)
 
 
 @pytest.fixture
@@ -150,16 +190,7 @@ def clients_of() -> Callable[[Sandbox, str], Clients]:
     """
 
     def make(sandbox: Sandbox, subscription: str = _ONE) -> Clients:
-        options: dict[str, Any] = {"transport": sandbox.transport(), "base_url": _BASE}
-        credential = _Credential()
-        return Clients(
-            vaults=RecoveryServicesClient(credential, subscription, **options),
-            backup=RecoveryServicesBackupClient(credential, subscription, **options),
-            compute=ComputeManagementClient(credential, subscription, **options),
-            network=NetworkManagementClient(credential, subscription, **options),
-            resources=ResourceManagementClient(credential, subscription, **options),
-            subscriptions=SubscriptionClient(credential, **options),
-        )
+        return Clients(sandbox, subscription)
 
     return make
 

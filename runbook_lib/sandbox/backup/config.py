@@ -6,9 +6,10 @@ Both show the state of the vault itself. Imports the standard library and other 
 
 from __future__ import annotations
 
-from runbook_lib.sandbox.answers import Answer, backup_error
+from runbook_lib.sandbox.answers import Answer
 from runbook_lib.sandbox.call import Call, Route, member
 from runbook_lib.sandbox.clock import etag_of
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body
 from runbook_lib.sandbox.vaults import (
     VAULT,
@@ -41,13 +42,7 @@ def _patch_storage(call: Call) -> Answer:
 def _change_storage(call: Call) -> Body:
     vault = find_vault(call)
     if call.state.runtime(vault["id"]).get("redundancy_by_vault"):
-        raise backup_error(
-            400,
-            "BMSUserErrorRedundancySettingsUseVaultApi",
-            "Redundancy settings for this vault cannot be modified using this API. Since the Vault API was previously"
-            " used to update the redundancy settings for this vault, you must again use the Vault API to make any"
-            " further changes to this property.",
-        )
+        raise refusal("BMSUserErrorRedundancySettingsUseVaultApi")
     asked = member(call.body, "properties")
     changes: Body = {}
     if asked.get("storageModelType") is not None:
@@ -98,11 +93,7 @@ def _change_config(call: Call) -> Answer:
         if asked.get(name) is not None and asked[name] != old.get(words[name])
     }
     if changes and call.state.runtime(vault["id"]).get("soft_delete_by_vault"):
-        raise backup_error(
-            400,
-            "BMSUserErrorSoftDeleteUseVaultApi",
-            "Soft delete settings for this vault cannot be modified using this API. Use the Vault API.",
-        )
+        raise refusal("BMSUserErrorSoftDeleteUseVaultApi")
     check_soft_delete(old, changes)
     settings = {"properties": {"securitySettings": {"softDeleteSettings": merged(old, changes)}}}
     vault = merged(vault, settings | {"etag": etag_of(call.now)})

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runbook_lib.sandbox.answers import Answer, ArmError, backup_error, gateway_error
+from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
 from runbook_lib.sandbox.backup.eligibility import check_vm
 from runbook_lib.sandbox.backup.items import is_soft_deleted, is_vm_item, lower_names, short_name
 from runbook_lib.sandbox.backup.operations import poll_headers
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.compute import VM_TYPE
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.resources import require_registration
 from runbook_lib.sandbox.state import Body, key_of, normal_location
 from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT, VAULT_PATH, VAULT_TYPE, find_vault, remember
@@ -27,11 +28,7 @@ _BUSY = ("item.configure",)
 def _refresh(call: Call) -> Answer:
     vault = find_vault(call)
     if key_of(call.names["fabric"]) != "azure":
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidInput",
-            "Input provided for the call is invalid\r\nPlease check the required inputs",
-        )
+        raise refusal("BMSUserErrorInvalidInput")
     operation = call.tenant.begin("container.refresh", vault["id"], {"vault": vault["id"]})
     place = f"{call.group_scope}/providers/{VAULT}/{call.names['vault']}/backupFabrics/{call.names['fabric']}"
     return Answer(
@@ -90,11 +87,7 @@ def _containers(call: Call) -> Answer:
     vault = find_vault(call)
     wanted = _wanted(call)
     if "backupmanagementtype" not in wanted:
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidInput",
-            "Input provided for the call is invalid\r\nPlease check the required inputs",
-        )
+        raise refusal("BMSUserErrorInvalidInput")
 
     def keep(item: Body) -> bool:
         own = {
@@ -193,12 +186,7 @@ def _check_both(call: Call, vm_id: str) -> None:
     if vault is None or f"/{VAULT_TYPE}/" not in key_of(vault["id"]):
         raise gateway_error(404, "ResourceNotFound", f"The vault '{vault_id}' was not found.")
     if call.state.protecting(vm_id):
-        raise backup_error(
-            400,
-            "VirtualMachineAlreadyProtected",
-            "Virtual machine with same name and same resource group is already protected. Please select `Disable'"
-            " choice above for backup and go to backup item corresponding to this VM in the vault",
-        )
+        raise refusal("VirtualMachineAlreadyProtected")
     require_registration(call.tenant, key_of(vm_id).split("/")[2], "Microsoft.RecoveryServices")
     check_vm(call.tenant, vault, vm)
 
@@ -206,11 +194,7 @@ def _check_both(call: Call, vm_id: str) -> None:
 def _asked_vm(call: Call) -> str:
     vm_id = call.body.get("resourceId")
     if call.body.get("resourceType") != "VM" or not isinstance(vm_id, str) or f"/{VM_TYPE}/" not in key_of(vm_id):
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidInput",
-            "Input provided for the call is invalid\r\nPlease check the required inputs",
-        )
+        raise refusal("BMSUserErrorInvalidInput")
     return vm_id
 
 

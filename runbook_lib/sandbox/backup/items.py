@@ -10,9 +10,9 @@ import re
 import uuid
 from datetime import UTC, datetime
 
-from runbook_lib.sandbox.answers import backup_error
 from runbook_lib.sandbox.call import Call, member
 from runbook_lib.sandbox.clock import parse_time, span
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import VM_ITEM_TYPES, Body, key_of
 from runbook_lib.sandbox.vaults import VAULT, find_vault
 
@@ -46,24 +46,15 @@ def named_vm(call: Call) -> tuple[str, str]:
     """
     container, item = _CONTAINER.fullmatch(call.names["container"]), _ITEM.fullmatch(call.names["item"])
     if container is None:
-        raise backup_error(
-            400, "BMSUserErrorContainerNameIncorrectFormat", "The container name is not in the correct format."
-        )
+        raise refusal("BMSUserErrorContainerNameIncorrectFormat")
     if item is None:
-        raise backup_error(
-            400, "BMSUserErrorProtectedItemNameIncorrectFormat", "The protected item name is not in the correct format."
-        )
+        raise refusal("BMSUserErrorProtectedItemNameIncorrectFormat")
     names = (container["group"], container["vm"])
     if key_of(call.names["fabric"]) != "azure" or [key_of(name) for name in names] != [
         key_of(item["group"]),
         key_of(item["vm"]),
     ]:
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidConfigureProtectionRequest",
-            "Input for configure protection is not in proper format\r\nPlease ensure that container exists and other"
-            " parameters are in valid format",
-        )
+        raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
     return names
 
 
@@ -110,12 +101,7 @@ def find_item(call: Call) -> tuple[Body, Body]:
     vault = find_vault(call)
     item = call.state.get(item_id(vault["id"], *named_vm(call)))
     if item is None:
-        raise backup_error(
-            404,
-            "BMSUserErrorDataSourceObjectNotFound",
-            "Item not found.\r\nSelected item might have been deleted."
-            " Please check if item is registered to the vault.",
-        )
+        raise refusal("BMSUserErrorDataSourceObjectNotFound")
     return vault, item
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from runbook_lib.sandbox.answers import Answer, ArmError, backup_error
+from runbook_lib.sandbox.answers import Answer, ArmError
 from runbook_lib.sandbox.backup.eligibility import check_agent
 from runbook_lib.sandbox.backup.items import find_item, is_soft_deleted, item_path
 from runbook_lib.sandbox.backup.operations import NEVER, poll_headers
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.clock import arm_time, iso_duration, parse_time
 from runbook_lib.sandbox.compute import add_extension, is_running, vm_properties
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of
 from runbook_lib.sandbox.vaults import VAULT_PATH, find_vault
 
@@ -89,13 +90,9 @@ def _trigger(call: Call) -> Answer:
     vault, item = find_item(call)
     properties = member(item, "properties")
     if properties.get("protectionState") not in ("Protected", "IRPending", "ProtectionError") or is_soft_deleted(item):
-        raise backup_error(
-            400,
-            "BMSUserErrorProtectionStopped",
-            "The backup cannot be triggered because protection of the item is stopped.",
-        )
+        raise refusal("BMSUserErrorProtectionStopped")
     if call.state.running(item["id"], ("backup.snapshot", "backup.transfer")) is not None:
-        raise backup_error(409, "UserErrorBackupOperationInProgress", "A backup of this item is already in progress.")
+        raise refusal("UserErrorBackupOperationInProgress")
     expiry = member(call.body, "properties").get("recoveryPointExpiryTimeInUTC")
     bag = {"Recovery Point Expiry Time in UTC": expiry} if isinstance(expiry, str) else {}
     job = start_job(call.tenant, vault, item, "Backup", bag)
@@ -120,12 +117,7 @@ def _snapshot_taken(tenant: Tenant, args: Body) -> None:
     vm = None if item is None else tenant.state.get(member(item, "properties").get("virtualMachineId", ""))
     try:
         if vm is None:
-            raise backup_error(
-                404,
-                "ResourceNotFound",
-                "Could not perform the operation as VM no longer exists."
-                " Stop protecting virtual machine without deleting backup data.",
-            )
+            raise refusal("ResourceNotFound")
         # A VM that does not run gets a crash-consistent recovery point without its agent.
         if is_running(tenant.state, vm["id"]):
             check_agent(tenant, vm)
@@ -227,7 +219,7 @@ def _get(call: Call) -> Answer:
     vault = find_vault(call)
     job = call.state.get(f"{vault['id']}/backupJobs/{call.names['job']}")
     if job is None:
-        raise backup_error(404, "BMSUserErrorJobNotFound", f"The job '{call.names['job']}' was not found in the vault.")
+        raise refusal("BMSUserErrorJobNotFound", job=call.names["job"])
     return Answer(status=200, body=_shown(call, job))
 
 
@@ -250,9 +242,7 @@ def _bound(text: str | None) -> datetime | None:
             return parse_time(datetime.strptime(text, form).isoformat())
         except ValueError:
             continue
-    raise backup_error(
-        400, "BMSUserErrorInvalidInput", "Input provided for the call is invalid\r\nPlease check the required inputs"
-    )
+    raise refusal("BMSUserErrorInvalidInput")
 
 
 _BACKUP = f"{VAULT_PATH}/backupFabrics/{{fabric}}/protectionContainers/{{container}}/protectedItems/{{item}}/backup"

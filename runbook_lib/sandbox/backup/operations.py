@@ -11,6 +11,7 @@ from runbook_lib.sandbox.answers import Answer, backup_error
 from runbook_lib.sandbox.backup.items import moment_of, shown_item
 from runbook_lib.sandbox.call import Call, Route
 from runbook_lib.sandbox.clock import arm_time
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body
 from runbook_lib.sandbox.vaults import VAULT_PATH, find_vault
 
@@ -65,11 +66,7 @@ def _find(call: Call) -> Body:
     vault = find_vault(call)
     operation = call.state.operation(call.names["operation"])
     if operation is None or not (operation["target"] + "/").startswith(vault["id"].lower() + "/"):
-        raise backup_error(
-            404,
-            "BMSUserErrorOperationNotFound",
-            f"The operation '{call.names['operation']}' was not found in the vault.",
-        )
+        raise refusal("BMSUserErrorOperationNotFound", operation=call.names["operation"])
     return operation
 
 

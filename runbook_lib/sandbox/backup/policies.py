@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-from runbook_lib.sandbox.answers import Answer, backup_error
+from runbook_lib.sandbox.answers import Answer
 from runbook_lib.sandbox.backup.defaults import POLICY_KIND
 from runbook_lib.sandbox.backup.operations import poll_headers
 from runbook_lib.sandbox.backup.policyrules import checked_policy, is_enhanced
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of
 from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT_PATH, find_vault
 
@@ -44,7 +45,7 @@ def _get(call: Call) -> Answer:
     vault = find_vault(call)
     policy = _find(call, vault)
     if policy is None:
-        raise backup_error(404, "BMSUserErrorPolicyNotFound", "The backup policy was not found in the vault.")
+        raise refusal("BMSUserErrorPolicyNotFound")
     uses = call.state.policy_uses(ITEM_TYPE, vault["id"])
     return Answer(status=200, body=call.echo(_counted(policy, uses), 8))
 
@@ -54,12 +55,7 @@ def _put(call: Call) -> Answer:
     name = call.names["policy"]
     old = _find(call, vault)
     if old is None and not _NAME.fullmatch(name):
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidPolicyName",
-            f"The policy name '{name}' is invalid: it must be 3 to 150 letters, digits and hyphens, start with a letter"
-            " and not end in a hyphen.",
-        )
+        raise refusal("BMSUserErrorInvalidPolicyName", name=name)
     asked = member(call.body, "properties")
     if asked.get("backupManagementType") in _OTHER_WORKLOADS:
         properties = {field: value for field, value in asked.items() if field != "protectedItemsCount"}
@@ -92,36 +88,22 @@ def _delete(call: Call) -> Answer:
     if policy is None:
         return Answer(status=204)
     if key_of(policy["id"]) in call.state.policy_uses(ITEM_TYPE, vault["id"]):
-        raise backup_error(
-            400, "BMSUserErrorPolicyInUse", "The backup policy cannot be deleted because items are protected with it."
-        )
+        raise refusal("BMSUserErrorPolicyInUse")
     call.state.delete(policy["id"])
     return Answer(status=200)
 
 
 def _checked(asked: Body) -> Body:
     if asked.get("backupManagementType") != "AzureIaasVM":
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidPolicyForGivenProvider",
-            "Policy is not valid for given provider type. Please choose valid policy for given provider.",
-        )
+        raise refusal("BMSUserErrorInvalidPolicyForGivenProvider")
     return checked_policy(asked)
 
 
 def _check_change(old: Body, new: Body) -> None:
     if old.get("backupManagementType") != new.get("backupManagementType"):
-        raise backup_error(
-            400,
-            "BMSUserErrorInvalidPolicyForGivenProvider",
-            "Policy is not valid for given provider type. Please choose valid policy for given provider.",
-        )
+        raise refusal("BMSUserErrorInvalidPolicyForGivenProvider")
     if is_enhanced(old) and not is_enhanced(new):
-        raise backup_error(
-            400,
-            "BMSUserErrorPolicyTypeChangeNotAllowed",
-            "An enhanced policy that items are protected with cannot become a standard one.",
-        )
+        raise refusal("BMSUserErrorPolicyTypeChangeNotAllowed")
 
 
 def _find(call: Call, vault: Body) -> Body | None:

@@ -1,5 +1,5 @@
 """
-The rules that Azure Backup holds a policy for virtual machines to (contract section 6).
+The rules that Azure Backup holds a policy for virtual machines to.
 
 Imports the standard library and other modules of the sandbox only.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NoReturn
 
-from runbook_lib.sandbox.answers import backup_error
 from runbook_lib.sandbox.backup.timezones import TIME_ZONES
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body
 
 __all__ = ["checked_policy", "is_enhanced"]
@@ -64,11 +64,7 @@ def checked_policy(asked: Body) -> Body:
     instant = _instant_days(asked, enhanced, frequency)
     daily = retention.get("dailySchedule")
     if daily is not None and instant >= daily["retentionDuration"]["count"]:
-        raise backup_error(
-            400,
-            "BMSUserErrorInstantRPRetentionExceedsVaultedRetention",
-            "Instant recovery point retention must be less than the daily retention of the policy.",
-        )
+        raise refusal("BMSUserErrorInstantRPRetentionExceedsVaultedRetention")
     zone = "UTC" if asked.get("timeZone") is None else asked["timeZone"]
     if not isinstance(zone, str) or zone not in TIME_ZONES:
         _refuse()
@@ -233,9 +229,4 @@ def _object(body: Body, name: str, *, needed: bool = True) -> Body:
 
 
 def _refuse() -> NoReturn:
-    raise backup_error(
-        400,
-        "BMSUserErrorInvalidPolicyInput",
-        "Input for create or update policy is not in proper format\nPlease check format of parameters like"
-        " schedule time, schedule days, retention time and retention days",
-    ) from None
+    raise refusal("BMSUserErrorInvalidPolicyInput") from None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from runbook_lib.sandbox.answers import Answer, ArmError, backup_error
-from runbook_lib.sandbox.backup.eligibility import check_policy, check_vm, invalid_request
+from runbook_lib.sandbox.answers import Answer, ArmError
+from runbook_lib.sandbox.backup.eligibility import check_policy, check_vm
 from runbook_lib.sandbox.backup.items import (
     find_item,
     is_soft_deleted,
@@ -23,6 +23,7 @@ from runbook_lib.sandbox.backup.jobs import end_job, start_job
 from runbook_lib.sandbox.backup.operations import poll_headers
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.clock import arm_time
+from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.resources import require_registration
 from runbook_lib.sandbox.state import VM_ITEM_TYPES, Body, key_of
 from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT, VAULT_PATH, find_vault, remember, soft_delete
@@ -40,20 +41,14 @@ def _put(call: Call) -> Answer:
     group, name = named_vm(call)
     asked = member(call.body, "properties")
     if key_of(str(asked.get("protectedItemType"))) not in VM_ITEM_TYPES:
-        raise invalid_request()
+        raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
     item = call.state.get(item_id(vault["id"], group, name))
     if call.state.running(item_id(vault["id"], group, name), _CHANGES) is not None:
-        raise backup_error(
-            409,
-            "BMSUserErrorConflictingProtectionOperation",
-            "Another configure protection operation is in progress for this item.",
-        )
+        raise refusal("BMSUserErrorConflictingProtectionOperation")
     if asked.get("isRehydrate") is True:
         kind, job, bag, args = "item.undelete", "Undelete", {"Undelete flag": "True"}, _undelete(item)
     elif item is not None and is_soft_deleted(item):
-        raise backup_error(
-            400, "BMSUserErrorItemInSoftDeletedState", "The item is in soft deleted state. Undelete it first."
-        )
+        raise refusal("BMSUserErrorItemInSoftDeletedState")
     elif asked.get("protectionState") == "ProtectionStopped" and not asked.get("policyId"):
         kind, job, bag, args = "item.stop", "DisableBackup", {}, _stop(item)
     else:
@@ -71,22 +66,18 @@ def _checked(call: Call, vault: Body, item: Body | None, group: str, name: str) 
     asked = member(call.body, "properties")
     source = asked.get("sourceResourceId") or (member(item, "properties").get("virtualMachineId") if item else None)
     if not isinstance(source, str):
-        raise invalid_request()
+        raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
     parts = key_of(source).split("/")
     if len(parts) != 9 or parts[5:8] != ["providers", "microsoft.compute", "virtualmachines"]:
-        raise invalid_request()
+        raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
     vm = call.state.get(source)
     if vm is None or [parts[4], parts[8]] != [key_of(group), key_of(name)]:
-        raise invalid_request()
+        raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
     require_registration(call.tenant, parts[2], "Microsoft.RecoveryServices")
     policy_id = asked.get("policyId")
     policy = call.state.get(policy_id) if isinstance(policy_id, str) else None
     if policy is None or not key_of(policy["id"]).startswith(f"{key_of(vault['id'])}/backuppolicies/"):
-        raise backup_error(
-            400,
-            "BMSUserErrorPolicyNotFound",
-            "The backup policy was not found in the vault. Choose a policy of the vault.",
-        )
+        raise refusal("BMSUserErrorPolicyNotFound")
     check_vm(call.tenant, vault, vm)
     old = call.state.get(member(item, "properties").get("policyId") or "") if item else None
     properties = member(policy, "properties")
@@ -106,13 +97,13 @@ def _configured(item: Body, policy: Body, asked: Body) -> Body:
 
 def _stop(item: Body | None) -> Body:
     if item is None:
-        raise invalid_request()
+        raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
     return {"item": item, "changes": dict(_STOPPED)}
 
 
 def _undelete(item: Body | None) -> Body:
     if item is None or not is_soft_deleted(item):
-        raise backup_error(400, "BMSUserErrorItemNotInSoftDeletedState", "The item is not in soft deleted state.")
+        raise refusal("BMSUserErrorItemNotInSoftDeletedState")
     return {"item": item, "changes": dict(_STOPPED), "dropped": _DEFERRED}
 
 
@@ -154,7 +145,7 @@ def _check_again(tenant: Tenant, vault: Body, args: Body) -> None:
     try:
         vm = tenant.state.get(args["vm"])
         if vm is None:
-            raise invalid_request()
+            raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
         check_vm(tenant, vault, vm)
     except ArmError as error:
         end_job(tenant, args["vault"], args["job"], "Failed", error)
@@ -200,13 +191,9 @@ def _delete(call: Call) -> Answer:
     if item is None:
         return Answer(status=204)
     if is_soft_deleted(item):
-        raise backup_error(400, "BMSUserErrorItemInSoftDeletedState", "The item is in soft deleted state already.")
+        raise refusal("BMSUserErrorItemInSoftDeletedState")
     if call.state.running(item["id"], _CHANGES) is not None:
-        raise backup_error(
-            409,
-            "BMSUserErrorConflictingProtectionOperation",
-            "Another configure protection operation is in progress for this item.",
-        )
+        raise refusal("BMSUserErrorConflictingProtectionOperation")
     return _accepted(call, "item.delete", vault, {"item": item}, "DeleteBackupData", {})
 
 

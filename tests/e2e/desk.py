@@ -1,0 +1,262 @@
+"""
+JupyterLab as a person meets it: a server of its own over fresh copies of the notebooks, and a notebook in its window.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from playwright.sync_api import Locator, Page
+
+from runbook_lib.sandbox import Sandbox, read_estate
+
+__all__ = ["ERROR", "PATIENCE", "TALL", "Desk", "JupyterLab", "Notebook"]
+
+ROOT = Path(__file__).parents[2]
+# Seconds. Starting a kernel and reading the estate take three on a quiet machine, and ten times that on a busy one.
+PATIENCE = 90
+# Pixels. In a window of this height JupyterLab draws all cells; in a lower one, those in view.
+TALL = 9000
+# What the window has below its last cell: a margin and the status bar.
+BELOW = 60
+ERROR = '[data-mime-type="application/vnd.jupyter.stderr"]'
+
+
+class JupyterLab:
+    """
+    A JupyterLab server with the repository's settings, and nothing of the account that runs it.
+
+    Attributes:
+        url: where it answers, without its token.
+        root: the folder that it shows.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "root"
+        self.sandbox = home / "sandbox.sqlite"
+        self.runs = home / "runs"
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.token = secrets.token_urlsafe(24)
+        self._home = home
+        self._log = home / "server.log"
+
+    def __enter__(self) -> JupyterLab:
+        for name in ("root", "user", "tmp"):
+            (self._home / name).mkdir(parents=True)
+        with self._log.open("wb") as log:
+            self._server = subprocess.Popen(
+                self._command(), cwd=self.root, env=self._environment(), stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        # It ends its kernels before it ends itself.
+        self._server.terminate()
+        self._server.wait(PATIENCE)
+
+    def _command(self) -> list[str]:
+        options = [
+            "--no-browser",
+            f"--ServerApp.port={self.url.rpartition(':')[2]}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self.root}",
+            f"--IdentityProvider.token={self.token}",
+            # Lets a test ask whether the kernel is ready; the page shows it too late.
+            "--LabApp.expose_app_in_browser=True",
+        ]
+        # Containers run tests as root, where JupyterLab refuses to start; nothing that is shipped sets this.
+        return [sys.executable, "-m", "jupyterlab", *options, *(["--allow-root"] if os.geteuid() == 0 else [])]
+
+    def _environment(self) -> dict[str, str]:
+        own = {
+            "HOME": "user",
+            "TMPDIR": "tmp",
+            "IPYTHONDIR": "ipython",
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "JUPYTER_RUNTIME_DIR": "runtime",
+            "JUPYTERLAB_SETTINGS_DIR": "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        }
+        return {name: str(self._home / folder) for name, folder in own.items()} | {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "JUPYTER_CONFIG_PATH": str(ROOT / "jupyter"),
+            "RUNBOOK_RUNS": str(self.runs),
+            "RUNBOOK_SANDBOX": str(self.sandbox),
+        }
+
+    def _wait(self) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and self._server.poll() is None:
+            try:
+                self.ask("GET", "api")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text(encoding='utf-8')}")
+
+    def ask(self, method: str, path: str) -> Any:
+        """
+        Ask the server's own API.
+        """
+        request = urllib.request.Request(
+            f"{self.url}/{path}", method=method, headers={"Authorization": f"token {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            body = response.read()
+        return json.loads(body) if body else None
+
+    @contextmanager
+    def desk(self, name: str, page: Page) -> Iterator[Desk]:
+        """
+        Lay out a desk: fresh notebooks in a folder *name*, the example estate as it is shipped, and no run yet.
+        """
+        shutil.copytree(ROOT / "notebooks", self.root / name, ignore=shutil.ignore_patterns(".*"))
+        shutil.rmtree(self.runs, ignore_errors=True)
+        sandbox = Sandbox(self.sandbox)
+        sandbox.load(read_estate("contoso"))
+        try:
+            yield Desk(self, name, page, sandbox)
+        finally:
+            sandbox.close()
+            for kernel in self.ask("GET", "api/kernels"):
+                self.ask("DELETE", f"api/kernels/{kernel['id']}")
+
+
+class Desk:
+    """
+    What one test works with: its notebooks in JupyterLab, and the sandbox behind them.
+    """
+
+    def __init__(self, lab: JupyterLab, name: str, page: Page, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.page = page
+        self._lab = lab
+        self._name = name
+
+    def open(self, notebook: str) -> Notebook:
+        """
+        Open a notebook and wait for its kernel.
+        """
+        self.page.goto(f"{self._lab.url}/lab/tree/{self._name}/{notebook}.ipynb?reset&token={self._lab.token}")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        self.page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
+        return Notebook(self.page, self._lab.root / self._name / f"{notebook}.ipynb")
+
+
+class Notebook:
+    """
+    An open notebook: what a person does in it and sees of it.
+    """
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.path = path
+
+    def run_all(self) -> None:
+        """
+        Choose Run > Run All Cells, and wait until every cell has run.
+
+        Raises:
+            AssertionError: a cell failed, and what it says.
+        """
+        self.page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
+        self.page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
+        cells = self.page.locator(".jp-NotebookPanel .jp-CodeCell")
+        errors = self.page.locator(f".jp-NotebookPanel {ERROR}")
+        end = time.monotonic() + PATIENCE
+        while not all(_prompt(cell).isdigit() for cell in cells.all()):
+            assert [] == errors.all_text_contents()
+            _give_up_after(end, "the notebook is still running")
+
+    def cell(self, source: str) -> Locator:
+        """
+        Find the code cell whose text holds *source*.
+        """
+        editor = self.page.locator(".jp-InputArea-editor", has_text=source)
+        return self.page.locator(".jp-NotebookPanel .jp-CodeCell", has=editor)
+
+    def run(self, source: str) -> Locator:
+        """
+        Run one cell as a person does, and return what it puts out.
+        """
+        cell = self.cell(source)
+        before = _prompt(cell)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+        end = time.monotonic() + PATIENCE
+        while _prompt(cell) in (before, "*"):
+            _give_up_after(end, f"{source} is still running")
+        return self.output(source)
+
+    def output(self, source: str) -> Locator:
+        """
+        Find what a cell puts out.
+        """
+        return self.cell(source).locator(".jp-Cell-outputArea")
+
+    def saved(self) -> list[dict[str, Any]]:
+        """
+        Save the notebook, and return its code cells as they are on disk.
+        """
+        self.page.keyboard.press("Escape")
+        self.page.keyboard.press("Control+s")
+        self.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+        cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
+        return [cell for cell in cells if cell["cell_type"] == "code"]
+
+    def unfold(self, width: int) -> None:
+        """
+        Make the window *width* wide and as high as the whole notebook.
+        """
+        panel = self.page.locator(".jp-NotebookPanel .jp-WindowedPanel-outer")
+        panel.evaluate("panel => panel.scrollTo(0, 0)")
+        self.page.set_viewport_size({"width": width, "height": TALL})
+        box = self.page.locator(".jp-NotebookPanel .jp-Cell").last.bounding_box()
+        assert box is not None
+        self.page.set_viewport_size({"width": width, "height": round(box["y"] + box["height"]) + BELOW})
+
+
+def _prompt(cell: Locator) -> str:
+    text = cell.locator(".jp-InputPrompt").first.text_content() or ""
+    return text.strip().strip("[]: ")
+
+
+def _give_up_after(end: float, what: str) -> None:
+    if time.monotonic() > end:
+        raise TimeoutError(f"{what} after {PATIENCE} seconds")
+    time.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,165 @@
+"""
+An operator walks through notebooks in JupyterLab: what is seen there, and what the sandbox then holds.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from desk import ERROR, ROOT, Desk
+from playwright.sync_api import Page, Request, expect
+from support import writes
+
+from runbook_lib.sandbox import Sandbox
+
+pytestmark = pytest.mark.e2e
+
+MARK = "target: SANDBOX (simulated)"
+VMS = 22
+VAULTS = {"rsv-finance", "rsv-westeurope"}
+
+
+def _vaults(sandbox: Sandbox) -> set[str]:
+    return {each["name"] for each in sandbox.resources() if each["type"] == "Microsoft.RecoveryServices/vaults"}
+
+
+def _type_vault_name(page: Page, name: str) -> None:
+    page.locator(".rb-vault-name input").fill(name)
+
+
+def _html(cells: list[dict[str, Any]], source: str) -> str:
+    cell = next(cell for cell in cells if source in "".join(cell["source"]))
+    return "".join("".join(output["data"]["text/html"]) for output in cell["outputs"])
+
+
+def test_start_shows_the_mark_and_where_each_vm_stands(desk: Desk, artifacts: Path) -> None:
+    """
+    Run All in notebook 00 shows the target's mark first and one verdict per VM, and writes nothing.
+    """
+    notebook = desk.open("00_start")
+    notebook.run_all()
+
+    expect(notebook.output("run.mark").locator("p").first).to_have_text(MARK)
+    table = notebook.output("run.readiness()").locator("table")
+    expect(table.locator("caption")).to_have_text(f"Readiness of {VMS} selected VMs")
+    expect(table.locator("tbody tr")).to_have_count(VMS)
+    assert [] == writes(desk.sandbox)
+
+    for width in (1280, 1920):
+        notebook.unfold(width)
+        desk.page.screenshot(path=artifacts / f"00_start-{width}.png")
+
+
+def test_run_all_only_plans(desk: Desk) -> None:
+    """
+    Run All with default parameters shows the plan, says that nothing was written, and writes nothing.
+    """
+    notebook = desk.open("01_create_vault")
+    notebook.run_all()
+
+    expect(notebook.output("run.show_plan()")).to_contain_text("create Recovery Services vault rsv-spaincentral")
+    expect(notebook.output("run.apply(approval)")).to_contain_text("Planned only: nothing was written.")
+    assert [] == writes(desk.sandbox)
+    assert _vaults(desk.sandbox) == VAULTS
+
+
+def test_an_approved_plan_creates_the_vaults_that_were_typed_in(desk: Desk, artifacts: Path) -> None:
+    """
+    A name typed into the form is in the plan, is created once the plan is approved, and its result is saved as HTML.
+    """
+    notebook = desk.open("01_create_vault")
+    notebook.run_all()
+    assert _vaults(desk.sandbox) == VAULTS
+
+    _type_vault_name(desk.page, "vault-{location}")
+    expect(notebook.run("run.choose(form)")).to_contain_text("vault-{location}")
+    expect(notebook.run("run.show_plan()")).to_contain_text("create Recovery Services vault vault-northeurope")
+    notebook.run("run.approval()")
+    desk.page.locator(".rb-approve input").check()
+    assert [] == writes(desk.sandbox)
+
+    result = notebook.run("run.apply(approval)").locator("table")
+    expect(result.locator("caption")).to_have_text("What was done in step 01")
+    created = {"vault-northeurope", "vault-spaincentral", "vault-westeurope"}
+    assert _vaults(desk.sandbox) == VAULTS | created
+    for name in created:
+        row = result.locator("tr", has_text=f"create Recovery Services vault {name} ").first
+        expect(row.locator("td").first).to_have_text("done")
+    expect(notebook.run("run.notes()")).not_to_be_empty()
+
+    saved = notebook.saved()
+    assert "vault-northeurope" in _html(saved, "run.apply(approval)")
+    assert "<caption" in _html(saved, "run.apply(approval)")
+    assert "vault-{location}" in _html(saved, "run.choose(form)")
+    for width in (1280, 1920):
+        notebook.unfold(width)
+        desk.page.screenshot(path=artifacts / f"01_create_vault-{width}.png")
+
+
+def test_a_wrong_vault_name_is_explained_and_nothing_is_written(desk: Desk, artifacts: Path) -> None:
+    """
+    A name that breaks the rule is refused in words, in the notebook; the plan stays as it was, and nothing is written.
+    """
+    notebook = desk.open("01_create_vault")
+    notebook.run_all()
+    _type_vault_name(desk.page, "1st-vault")
+
+    error = notebook.run("run.choose(form)").locator(ERROR)
+    expect(error).to_contain_text("Parameter 'vault_name': '1st-vault' is not a valid vault name.")
+    expect(error).to_contain_text("A vault's name has 2 to 50 characters, starts with a letter")
+    error.scroll_into_view_if_needed()
+    desk.page.screenshot(path=artifacts / "01_wrong_name-1280.png")
+    expect(notebook.run("run.show_plan()")).to_contain_text("create Recovery Services vault rsv-spaincentral")
+    assert [] == writes(desk.sandbox)
+    assert _vaults(desk.sandbox) == VAULTS
+
+
+def test_jupyterlab_asks_nothing_of_the_internet_and_of_the_operator(desk: Desk) -> None:
+    """
+    With the shipped settings no news prompt stands in the way, and the browser talks to the server alone.
+    """
+    asked: list[Request] = []
+    desk.page.on("request", asked.append)
+    notebook = desk.open("00_start")
+    notebook.run_all()
+
+    hosts = {urlsplit(each.url).hostname for each in asked if each.url.startswith(("http", "ws"))}
+    assert hosts == {"127.0.0.1"}
+    expect(desk.page.locator(".Toastify__toast")).to_have_count(0)
+
+
+def test_a_notebook_leads_to_the_next(desk: Desk) -> None:
+    """
+    The link at the end of a notebook opens the next one in JupyterLab.
+    """
+    desk.open("00_start")
+    desk.page.get_by_role("link", name="01 Create a vault").click()
+
+    expect(desk.page.locator(".jp-NotebookPanel:visible h1")).to_contain_text("Create a Recovery Services vault")
+
+
+def test_saved_cells_tell_when_they_ran(desk: Desk) -> None:
+    """
+    With the shipped settings JupyterLab records when each cell ran.
+    """
+    notebook = desk.open("01_create_vault")
+    notebook.run_all()
+
+    assert all("shell.execute_reply" in cell["metadata"]["execution"] for cell in notebook.saved())
+
+
+def test_screenshot_of_the_readme(desk: Desk, artifacts: Path) -> None:
+    """
+    The picture in the README is notebook 00 as it is.
+    """
+    notebook = desk.open("00_start")
+    notebook.run_all()
+    desk.page.set_viewport_size({"width": 1280, "height": 1000})
+    notebook.cell("run.readiness()").scroll_into_view_if_needed()
+    desk.page.screenshot(path=artifacts / "notebook.png")
+
+    shutil.copy(artifacts / "notebook.png", ROOT / "docs" / "notebook.png")

@@ -1,0 +1,265 @@
+"""
+The texts: every id that code uses is there, none is there for nothing, and each is given the facts that it names.
+"""
+
+from __future__ import annotations
+
+import ast
+import string
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runbook_lib
+from runbook_lib import errors, text
+from runbook_lib.checks import CATALOGUE
+from runbook_lib.parameters import NAMES
+from runbook_lib.plan import EFFECTS
+
+ROOT = Path(runbook_lib.__file__).parent
+ERRORS = set(errors.__all__)
+# Given by `RunbookError.describe` to every error's sentence.
+ALWAYS = {"resource", "section"}
+
+
+@cache
+def _trees() -> dict[str, ast.Module]:
+    paths = [path for path in sorted(ROOT.rglob("*.py")) if "sandbox" not in path.relative_to(ROOT).parts]
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def _nodes(under: str = "") -> Iterator[ast.AST]:
+    for name, tree in _trees().items():
+        if name.startswith(under):
+            yield from ast.walk(tree)
+
+
+def _constants(under: str = "") -> set[str]:
+    return {node.value for node in _nodes(under) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def _calls(*names: str) -> list[ast.Call]:
+    """
+    List the calls of functions or methods with these names.
+    """
+    calls = (node for node in _nodes() if isinstance(node, ast.Call))
+    return [call for call in calls if ast.unparse(call.func).split(".")[-1] in names]
+
+
+def _message(call: ast.Call) -> str | None:
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+def _keywords(call: ast.Call) -> set[str] | None:
+    """
+    List the keywords of a call; None where it passes a mapping on, which only running it can tell.
+    """
+    names = [each.arg for each in call.keywords]
+    return None if None in names else {name for name in names if name is not None}
+
+
+def _holes(message: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(_templates()[message]) if name is not None}
+
+
+@cache
+def _templates() -> dict[str, str]:
+    flat: dict[str, str] = {}
+
+    def walk(prefix: str, node: dict[str, Any]) -> None:
+        for name, value in node.items():
+            if isinstance(value, dict):
+                walk(f"{prefix}{name}.", value)
+            else:
+                flat[f"{prefix}{name}"] = value
+
+    walk("", tomllib.loads((ROOT / "text" / f"{text.DEFAULT_LANGUAGE}.toml").read_text(encoding="utf-8")))
+    return flat
+
+
+def _raised() -> set[str]:
+    """
+    List the ids of the errors that the package raises.
+    """
+    found = {_message(call) for call in _calls(*ERRORS, "kind")} - {None}
+    # A bad name is reported under the name of its parameter.
+    return {str(each) for each in found} | {"parameters", "vault_name", "resource_group"}
+
+
+def _columns() -> set[str]:
+    """
+    List the columns of all tables: the tuples of names that stand in calls or are called `columns`.
+    """
+    found: set[str] = set()
+    for node in _nodes():
+        if isinstance(node, ast.Tuple) and all(isinstance(each, ast.Constant) for each in node.elts):
+            names = {each.value for each in node.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+            found |= names if all(text.exists(f"column.{name}") for name in names) else set()
+    return found
+
+
+def _cases(check: str) -> set[str]:
+    """
+    List the sentences of a check, less those that every check has.
+    """
+    own = {each.split(".")[2] for each in text.ids() if each.startswith(f"check.{check}.")}
+    return own - {"title", "guide", "today", "source"}
+
+
+def _needed() -> set[str]:
+    """
+    List every id that code can ask for.
+    """
+    constants = _constants()
+    needed = {each for each in text.ids() if each in constants}
+    needed |= {f"error.{each}" for each in _raised()}
+    needed |= {f"parameter.{name}" for name in NAMES}
+    needed |= {f"change.{kind}" for kind in EFFECTS}
+    needed |= {f"column.{name}" for name in _columns()}
+    needed |= {f"effect.{check.effect}" for check in CATALOGUE}
+    needed |= {f"section.{check.section}" for check in CATALOGUE}
+    needed |= {f"check.{check.id}.{part}" for check in CATALOGUE for part in ("title", "guide", "today", "source")}
+    needed |= {f"check.{check.id}.{case}" for check in CATALOGUE for case in _cases(check.id)}
+    needed |= {f"outcome.{each}" for each in constants if text.exists(f"outcome.{each}")}
+    needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
+    families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
+    needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
+    return needed | {f"{each}.remedy" for each in needed if text.exists(f"{each}.remedy")}
+
+
+def test_every_id_that_code_asks_for_is_there() -> None:
+    """
+    No sentence is missing when it is needed.
+    """
+    asked = {_message(call) for call in _calls("say", "_say", "exists")} - {None}
+
+    assert set() == {str(each) for each in asked} - text.ids()
+    assert set() == _needed() - text.ids()
+
+
+def test_no_id_is_there_for_nothing() -> None:
+    """
+    What nothing shows is taken out, before somebody translates it.
+    """
+    assert set() == text.ids() - _needed()
+
+
+def test_every_case_of_a_check_is_named_by_its_code() -> None:
+    """
+    `test_checks` makes each of them; here none is left over.
+    """
+    cases = {case for check in CATALOGUE for case in _cases(check.id)}
+
+    assert set() == cases - _constants("checks/")
+
+
+@pytest.mark.parametrize("call", _calls(*ERRORS, "kind"), ids=lambda call: f"{_message(call)}-{call.lineno}")
+def test_an_error_is_raised_with_the_facts_of_its_sentence(call: ast.Call) -> None:
+    """
+    What the sentence and its remedy name, whoever raises it gives.
+    """
+    message, given = _message(call), _keywords(call)
+    if message is None or given is None:
+        return
+    wanted = _holes(f"error.{message}")
+    if text.exists(f"error.{message}.remedy"):
+        wanted |= _holes(f"error.{message}.remedy")
+
+    assert set() == wanted - given - ALWAYS
+    # A fact that no sentence names is dead weight; `name` says which parameter it is about.
+    assert set() == given - wanted - ALWAYS - {"problems", "name"}
+
+
+@pytest.mark.parametrize("call", _calls("say", "_say"), ids=lambda call: f"{_message(call)}-{call.lineno}")
+def test_a_sentence_is_said_with_its_facts(call: ast.Call) -> None:
+    """
+    A call that names its sentence gives all facts of it, and no others.
+    """
+    message, given = _message(call), _keywords(call)
+    if message is not None and given is not None:
+        assert _holes(message) == given
+
+
+def test_every_template_names_its_facts_plainly() -> None:
+    """
+    No positions, attributes, indexes or formats: a fact's name in braces is all a translator has to keep.
+    """
+    parts = {
+        (message, name, spec or "", conversion)
+        for message, template in _templates().items()
+        for _, name, spec, conversion in string.Formatter().parse(template)
+        if name is not None
+    }
+
+    assert set() == {part for part in parts if not part[1].isidentifier() or part[2] or part[3]}
+
+
+def test_no_text_is_blank_or_ends_in_white_space() -> None:
+    """
+    Sentences are put together with one space.
+    """
+    assert {} == {message: said for message, said in _templates().items() if not said or said.rstrip() != said}
+
+
+@pytest.mark.parametrize("hostile", ["{0}", "{vault}", "{", "}}", "{{", "{mark.__class__}", "%(mark)s", "$mark"])
+def test_a_fact_is_never_read_as_a_template(hostile: str) -> None:
+    """
+    Braces in a name from Azure are shown as they are.
+    """
+    assert f"target: {hostile}" == text.say("mark.target", mark=hostile)
+
+
+def test_a_missing_sentence_or_fact_is_a_defect_and_no_blank() -> None:
+    """
+    Nothing is shown rather than half of something.
+    """
+    with pytest.raises(KeyError):
+        text.say("say.nonsense")
+    with pytest.raises(KeyError):
+        text.say("mark.target")
+
+
+def test_the_indentation_of_a_text_is_kept() -> None:
+    """
+    Progress lines of changes stand under that of their step.
+    """
+    assert "  done: x" == text.say("say.progress_change", outcome="done", what="x")
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_every_language_has_every_id(language: str) -> None:
+    """
+    A translation is whole, with the facts of the original.
+    """
+    assert text.ids() == text.ids(language)
+    assert all(text.exists(each, language) for each in text.ids())
+    assert not text.exists("say.nonsense", language)
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("\x1b[2J", "\\u001b[2J"),
+        ("a\nb\rc\td", "a\\u000ab\\u000dc\\u0009d"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\u2066x\u2069", "\\u2066x\\u2069"),
+        ("\x00", "\\u0000"),
+        ("\x9b31m", "\\u009b31m"),
+        ("a\u2028b\u2029c\x85d", "a\\u2028b\\u2029c\\u0085d"),
+        ("\ufeff\u200b", "\\ufeff\\u200b"),
+        ("\ud800", "\\ud800"),
+        ("Ñandú 日本 עברית", "Ñandú 日本 עברית"),
+        (5, "5"),
+        (None, "None"),
+    ],
+)
+def test_plain_text_shows_what_commands_and_keeps_what_reads(hostile: object, shown: str) -> None:
+    """
+    A terminal gets no control, no line break and no override from a value; letters of all scripts stay.
+    """
+    assert shown == text.plain(hostile)

@@ -20,10 +20,10 @@ from papermill.iorw import load_notebook_node
 
 from runbook_lib import errors, evidence
 from runbook_lib.errors import InvalidParameters, RunbookError
-from runbook_lib.folder import CHAINED, SUPERVISED, RunFolder
+from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import declared_parameters, environment, start_kernel
 from runbook_lib.parameters import Parameters
-from runbook_lib.run import NOTEBOOKS, Run
+from runbook_lib.run import Run
 from runbook_lib.text import say
 
 __all__ = ["ChainResult", "notebook_path", "run_chain"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,18 @@ from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, Plan, decode, key
 
-__all__ = ["CHAINED", "SUPERVISED", "RunFolder", "open_folder", "runs_home"]
+__all__ = ["CHAINED", "NOTEBOOKS", "SUPERVISED", "RunFolder", "open_folder", "runs_home"]
 
+NOTEBOOKS = (
+    "00_start",
+    "01_create_vault",
+    "02_storage_replication",
+    "03_backup_policy",
+    "04_select_vms",
+    "05_vm_agent",
+    "06_network",
+    "07_evidence",
+)
 # Set by the papermill engine, which has checked names and types before the kernel started.
 SUPERVISED = "RUNBOOK_SUPERVISED"
 CHAINED = "RUNBOOK_CHAIN"
@@ -132,11 +141,12 @@ class RunFolder:
         state["visited"][notebook] = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(self.path / "run.json", state)
 
-    def complete(self, notebooks: Sequence[str]) -> bool:
+    @property
+    def complete(self) -> bool:
         """
         Tell whether every notebook took part in this run.
         """
-        return set(notebooks) <= set(self.state()["visited"])
+        return set(NOTEBOOKS) <= set(self.state()["visited"])
 
     def parameters(self) -> dict[str, Any]:
         """

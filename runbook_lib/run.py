@@ -6,19 +6,17 @@ This is what the notebooks hold on to, whether a person walks through them or pa
 
 from __future__ import annotations
 
-import platform
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any
 
 from runbook_lib import checks, evidence, render, ui
 from runbook_lib.arm.apply import Applied, apply_step, check_plan
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
+from runbook_lib.conclusion import conclude
 from runbook_lib.errors import RunbookError, WriteFailed
-from runbook_lib.folder import RunFolder, open_folder
+from runbook_lib.folder import NOTEBOOKS, RunFolder, open_folder
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, project
 from runbook_lib.plan import build as build_plan
@@ -26,28 +24,14 @@ from runbook_lib.records import (
     Finding,
     Inventory,
     Plan,
-    Verdict,
     VirtualMachine,
     VmVerdict,
-    encode,
     key,
 )
 from runbook_lib.selection import accepted_risk, select
 from runbook_lib.text import say
 
-__all__ = ["NOTEBOOKS", "Run", "open_run"]
-
-NOTEBOOKS = (
-    "00_start",
-    "01_create_vault",
-    "02_storage_replication",
-    "03_backup_policy",
-    "04_select_vms",
-    "05_vm_agent",
-    "06_network",
-    "07_evidence",
-)
-VMS = "Microsoft.Compute/virtualMachines"
+__all__ = ["Run", "open_run"]
 
 
 def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
@@ -368,64 +352,7 @@ class Run:
         if self.folder.plan() is None:
             self.folder.save_plan(self.plan)
         self.read_again()
-        found_before, found = self.findings(self.before), self.findings(self.inventory)
-        before = {key(vm): verdict for vm, (verdict, _) in checks.verdicts(found_before).items()}
-        verdicts = self.verdicts(self.inventory, found)
-        mark = self.inventory.target.mark
-        evidence.write_json(
-            self.folder.path / "findings.json", {"target": mark, "before": found_before, "after": found}
-        )
-        evidence.write_json(self.folder.path / "outcome.json", self._outcome(mark, before, verdicts, found))
-        evidence.write_json(self.folder.path / "environment.json", _environment(self.folder))
-        table = render.comparison(self.inventory, before, verdicts, found, self.asked.language)
-        self._write_tables(table, found)
-        return table
-
-    def _outcome(
-        self, mark: str, before: Mapping[str, Verdict], verdicts: Sequence[VmVerdict], found: Sequence[Finding]
-    ) -> dict[str, Any]:
-        plan = self.folder.plan()
-        tried = self.folder.outcomes()
-        unread_vms = any(gap.what == VMS for gap in self.inventory.unread)
-        grouped: dict[str, list[Finding]] = {}
-        for each in found:
-            grouped.setdefault(key(each.resource), []).append(each)
-        applied = self.asked.apply or self.folder.applies or bool(tried)
-        return {
-            "target": mark,
-            "caller": self.inventory.target.caller,
-            "complete": self.folder.complete(NOTEBOOKS),
-            "supervised": self.folder.supervised,
-            "applied": applied,
-            "read_at": {"before": self.before.read_at, "after": self.inventory.read_at},
-            "plan_digest": plan.digest if plan else "",
-            "changes": {"planned": len(plan.changes) if plan else 0} | tried,
-            "counts": dict(Counter(each.verdict.value for each in verdicts)),
-            "verdicts": [
-                encode(each)
-                | {
-                    "before": before[key(each.vm)].value if key(each.vm) in before else "",
-                    "why": render.why(each, grouped[key(each.vm)], self.asked.language),
-                }
-                for each in verdicts
-            ],
-            "differences": [encode(each) for each in self.differences()],
-            "unread": self.inventory.unread,
-            "exit_code": evidence.exit_code(
-                verdicts, applied=applied, failed=tried.get("failed", 0), unread_vms=unread_vms
-            ),
-        }
-
-    def _write_tables(self, comparison: render.Table, found: Sequence[Finding]) -> None:
-        folder = self.folder.path / "tables"
-        folder.mkdir(exist_ok=True)
-        comparison.write_csv(folder / "comparison.csv")
-        render.findings(self.inventory, found, self.asked.language).write_csv(folder / "findings.csv")
-        render.unread(self.inventory, self.asked.language).write_csv(folder / "unread.csv")
-        plan = self.folder.plan()
-        if plan:
-            table = render.plan(plan.steps, "", self.asked.language, self.folder.ended())
-            table.write_csv(folder / "plan.csv")
+        return conclude(self)
 
     def show_differences(self) -> render.Table:
         """
@@ -460,32 +387,3 @@ def _raise_failed(ended: Sequence[Applied], language: str) -> None:
             code=first.code,
             detail=first.message,
         )
-
-
-def _environment(folder: RunFolder) -> dict[str, Any]:
-    """
-    Say with what the run was made; every package that takes part, with its version.
-    """
-    packages = (
-        "azure-vm-backup-runbook",
-        "azure-core",
-        "azure-mgmt-compute",
-        "azure-mgmt-network",
-        "azure-mgmt-recoveryservices",
-        "azure-mgmt-recoveryservicesbackup",
-        "azure-mgmt-resource",
-        "azure-mgmt-resource-subscriptions",
-        "ipykernel",
-        "ipywidgets",
-        "nbclient",
-        "pandas",
-        "papermill",
-    )
-    return {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "packages": {name: version(name) for name in packages},
-        "run": folder.state(),
-        # One kernel runs the whole chain; names and counters are reset between notebooks.
-        "kernel": "one for the chain" if folder.chained else "one per notebook",
-    }

@@ -17,7 +17,7 @@ from support import writes
 
 from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters
-from runbook_lib.run import NOTEBOOKS
+from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.sandbox import Fault, Sandbox
 
 REPOSITORY = Path(__file__).parents[1]

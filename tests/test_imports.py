@@ -28,7 +28,7 @@ ORDER = (
     ("render", "journal", "evidence"),
     ("folder",),
     ("arm",),
-    ("ui",),
+    ("ui", "conclusion"),
     ("run",),
     ("kernel",),
     ("chain", "engine"),

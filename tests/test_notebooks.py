@@ -19,8 +19,9 @@ import papermill
 import pytest
 
 import runbook_lib
+from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.parameters import schema
-from runbook_lib.run import NOTEBOOKS, Run
+from runbook_lib.run import Run
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))

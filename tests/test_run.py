@@ -12,8 +12,8 @@ from support import RunMaker, writes
 
 from runbook_lib import evidence, open_run
 from runbook_lib.errors import InvalidParameters, WriteFailed
+from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.records import Verdict, key
-from runbook_lib.run import NOTEBOOKS
 from runbook_lib.sandbox import Fault, Sandbox
 
 
@@ -90,7 +90,7 @@ def test_a_wrong_choice_is_refused_and_nothing_is_lost(make_run: RunMaker, conto
     run = make_run()
     form = run.form("vault_name")
     form.controls["vault_name"].value = "1-bad"
-    with pytest.raises(InvalidParameters, match="vault_name.*1-bad.*2 to 50"):
+    with pytest.raises(InvalidParameters, match=r"vault_name.*1-bad.*2 to 50"):
         run.choose(form)
 
     assert "rsv-{location}" == run.asked.vault_name
@@ -206,7 +206,7 @@ def test_a_missing_group_is_a_parameter_error_unless_it_may_be_made(make_run: Ru
     Nothing is written, and the message names group and remedy.
     """
     run = make_run(vm_selector="name:bi01", create_resource_group=False)
-    with pytest.raises(InvalidParameters, match="rg-backup-spaincentral.*create_resource_group") as caught:
+    with pytest.raises(InvalidParameters, match=r"rg-backup-spaincentral.*create_resource_group") as caught:
         _ = run.plan
 
     assert 2 == caught.value.exit_code
@@ -217,7 +217,7 @@ def test_an_unknown_region_is_a_parameter_error(make_run: RunMaker) -> None:
     """
     The regions that are offered are listed.
     """
-    with pytest.raises(InvalidParameters, match="atlantis.*westeurope"):
+    with pytest.raises(InvalidParameters, match=r"atlantis.*westeurope"):
         _ = make_run(location="atlantis").plan
 
 

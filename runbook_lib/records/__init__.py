@@ -1,39 +1,38 @@
 """
 What the runbook knows: frozen records and their JSON form. Imports nothing of the package.
 
-`arm` holds what is read from Azure Resource Manager, `flow` what the runbook makes of it, `codec` the JSON form of
-both. An ARM id is compared without case, so every mapping is keyed by `key(id)`; the id as read is kept for display.
+`base`, `arm` and `network` hold what is read from Azure Resource Manager, `flow` what the runbook makes of it, `codec`
+the JSON form of both. An ARM id is compared without case, so every mapping is keyed by `key(id)`; the id as read is
+kept for display.
 """
 
 from runbook_lib.records.arm import (
     Agent,
     Extension,
     Inventory,
-    IpConfiguration,
-    NetworkInterface,
     Policy,
     ProtectedItem,
     Provider,
-    PublicIp,
-    Resource,
     ResourceGroup,
-    Route,
-    RouteTable,
-    SecurityGroup,
-    SecurityRule,
-    Subnet,
     Subscription,
     Target,
     Unread,
     Vault,
     VirtualMachine,
-    id_part,
-    key,
-    resource_group_of,
-    subscription_of,
 )
+from runbook_lib.records.base import Resource, id_part, key, resource_group_of, subscription_of
 from runbook_lib.records.codec import decode, digest, encode, material
 from runbook_lib.records.flow import Change, Finding, Plan, Status, Step, Verdict, VmVerdict
+from runbook_lib.records.network import (
+    IpConfiguration,
+    NetworkInterface,
+    PublicIp,
+    Route,
+    RouteTable,
+    SecurityGroup,
+    SecurityRule,
+    Subnet,
+)
 
 __all__ = [
     "Agent",

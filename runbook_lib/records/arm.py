@@ -1,78 +1,30 @@
 """
-Azure Resource Manager's things, as far as the runbook looks at them. Imports the standard library only.
-
-A field marked `VOLATILE` changes by itself (power, health, last backup): it is judged by checks, but it is no drift.
+Subscriptions, VMs, vaults, what they hold, and the inventory of all. Imports `base` and `network`.
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from runbook_lib.records.base import VOLATILE, Resource, key
+from runbook_lib.records.network import NetworkInterface, PublicIp, RouteTable, SecurityGroup, Subnet
+
 __all__ = [
-    "VOLATILE",
     "Agent",
     "Extension",
     "Inventory",
-    "IpConfiguration",
-    "NetworkInterface",
     "Policy",
     "ProtectedItem",
     "Provider",
-    "PublicIp",
-    "Resource",
     "ResourceGroup",
-    "Route",
-    "RouteTable",
-    "SecurityGroup",
-    "SecurityRule",
-    "Subnet",
     "Subscription",
     "Target",
     "Unread",
     "Vault",
     "VirtualMachine",
-    "id_part",
-    "key",
-    "resource_group_of",
-    "subscription_of",
 ]
-
-VOLATILE = {"volatile": True}
-
-
-def key(arm_id: str) -> str:
-    """
-    Normalise *arm_id* for comparison: ARM ids are case-insensitive and may carry a trailing slash.
-    """
-    return arm_id.lower().rstrip("/")
-
-
-def id_part(arm_id: str, segment: str) -> str:
-    """
-    Return what follows *segment* in *arm_id*, in the id's own casing; empty when it is not there.
-    """
-    parts = arm_id.split("/")
-    for name, value in itertools.pairwise(parts):
-        if name.lower() == segment.lower():
-            return value
-    return ""
-
-
-def subscription_of(arm_id: str) -> str:
-    """
-    Return the subscription's GUID in lower case.
-    """
-    return id_part(arm_id, "subscriptions").lower()
-
-
-def resource_group_of(arm_id: str) -> str:
-    """
-    Return the resource group's name as the id has it.
-    """
-    return id_part(arm_id, "resourceGroups")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,30 +52,6 @@ class Target:
         if self.kind == "sandbox":
             return "SANDBOX (simulated)"
         return f"AZURE {self.name}, tenant {self.tenant or 'unknown'}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """
-    What every ARM resource has. `id` is kept as it was read.
-    """
-
-    id: str
-    name: str
-
-    @property
-    def subscription(self) -> str:
-        """
-        GUID of the subscription, lower case.
-        """
-        return subscription_of(self.id)
-
-    @property
-    def resource_group(self) -> str:
-        """
-        Name of the resource group, in the id's casing.
-        """
-        return resource_group_of(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,105 +139,6 @@ class VirtualMachine(Resource):
     power_state: str = field(default="", metadata=VOLATILE)
     agent: Agent | None = field(default=None, metadata=VOLATILE)
     extensions: tuple[Extension, ...] = field(default=(), metadata=VOLATILE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IpConfiguration:
-    """
-    One IP configuration of a network interface.
-    """
-
-    subnet_id: str = ""
-    private_ip: str = ""
-    public_ip_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkInterface(Resource):
-    """
-    A network interface (NIC).
-    """
-
-    location: str
-    vm_id: str = ""
-    nsg_id: str = ""
-    primary: bool = False
-    ip_configurations: tuple[IpConfiguration, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subnet(Resource):
-    """
-    A subnet of a virtual network.
-    """
-
-    nsg_id: str = ""
-    route_table_id: str = ""
-    nat_gateway_id: str = ""
-    prefixes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecurityRule:
-    """
-    A security rule, its single and plural forms merged into lists.
-
-    Attributes:
-        sources: prefixes, tags or `*`; application security groups are listed by id.
-        destinations: likewise.
-        ports: destination ports and ranges as written.
-    """
-
-    name: str
-    direction: str
-    access: str
-    priority: int
-    protocol: str
-    sources: tuple[str, ...] = ()
-    destinations: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecurityGroup(Resource):
-    """
-    A network security group (NSG); the three default rules of each direction are not listed.
-    """
-
-    location: str
-    rules: tuple[SecurityRule, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """
-    A user-defined route.
-    """
-
-    name: str
-    prefix: str
-    next_hop_type: str
-    next_hop_ip: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteTable(Resource):
-    """
-    A route table.
-    """
-
-    location: str
-    routes: tuple[Route, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicIp(Resource):
-    """
-    A public IP address; a dynamic one has no address until its VM runs.
-    """
-
-    location: str
-    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

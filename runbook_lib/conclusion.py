@@ -8,82 +8,115 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runbook_lib import checks, evidence, render
 from runbook_lib.folder import RunFolder
-from runbook_lib.records import Finding, Verdict, VmVerdict, encode, key
+from runbook_lib.parameters import Parameters
+from runbook_lib.plan import Difference
+from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
+from runbook_lib.selection import accepted_risk, select
 
-if TYPE_CHECKING:
-    from runbook_lib.run import Run
-
-__all__ = ["conclude"]
+__all__ = ["conclude", "findings_on", "verdicts_on"]
 
 VMS = "Microsoft.Compute/virtualMachines"
 
 
-def conclude(run: Run) -> render.Table:
+def findings_on(inventory: Inventory, asked: Parameters) -> tuple[Finding, ...]:
+    """
+    Judge the selected VMs in *inventory*.
+    """
+    return checks.judge(inventory, select(inventory, asked))
+
+
+def verdicts_on(inventory: Inventory, asked: Parameters, found: Sequence[Finding]) -> list[VmVerdict]:
+    """
+    Draw the verdict on each selected VM from its findings.
+    """
+    return [
+        VmVerdict(vm=vm, verdict=verdict, decisive=decisive, accepted_risk=accepted_risk(inventory.vms[key(vm)], asked))
+        for vm, (verdict, decisive) in checks.verdicts(found).items()
+    ]
+
+
+def conclude(
+    folder: RunFolder, asked: Parameters, before: Inventory, after: Inventory, differences: Sequence[Difference]
+) -> render.Table:
     """
     Compare what was read last with what was there before, and write what came of the run.
+
+    Args:
+        differences: where the world is not as the applied changes promised.
     """
-    found_before, found = run.findings(run.before), run.findings(run.inventory)
-    before = {key(vm): verdict for vm, (verdict, _) in checks.verdicts(found_before).items()}
-    verdicts = run.verdicts(run.inventory, found)
-    mark = run.inventory.target.mark
-    evidence.write_json(run.folder.path / "findings.json", {"target": mark, "before": found_before, "after": found})
-    evidence.write_json(run.folder.path / "outcome.json", _outcome(run, mark, before, verdicts, found))
-    evidence.write_json(run.folder.path / "environment.json", _environment(run.folder))
-    table = render.comparison(run.inventory, before, verdicts, found, run.asked.language)
-    _write_tables(run, table, found)
+    found_before, found = findings_on(before, asked), findings_on(after, asked)
+    earlier = {key(vm): verdict for vm, (verdict, _) in checks.verdicts(found_before).items()}
+    verdicts = verdicts_on(after, asked, found)
+    mark = after.target.mark
+    evidence.write_json(folder.path / "findings.json", {"target": mark, "before": found_before, "after": found})
+    outcome = {
+        "target": mark,
+        "caller": after.target.caller,
+        "complete": folder.complete,
+        "supervised": folder.supervised,
+        "read_at": {"before": before.read_at, "after": after.read_at},
+        "counts": dict(Counter(each.verdict.value for each in verdicts)),
+        "verdicts": _verdict_rows(verdicts, earlier, found, asked.language),
+        "differences": differences,
+        "unread": after.unread,
+    }
+    evidence.write_json(folder.path / "outcome.json", outcome | _of_the_plan(folder, asked, after, verdicts))
+    evidence.write_json(folder.path / "environment.json", _environment(folder))
+    table = render.comparison(after, earlier, verdicts, found, asked.language)
+    _write_tables(folder, asked.language, after, table, found)
     return table
 
 
-def _outcome(
-    run: Run, mark: str, before: Mapping[str, Verdict], verdicts: Sequence[VmVerdict], found: Sequence[Finding]
-) -> dict[str, Any]:
-    plan = run.folder.plan()
-    tried = run.folder.outcomes()
-    unread_vms = any(gap.what == VMS for gap in run.inventory.unread)
+def _verdict_rows(
+    verdicts: Sequence[VmVerdict], earlier: Mapping[str, Verdict], found: Sequence[Finding], language: str
+) -> list[dict[str, Any]]:
     grouped: dict[str, list[Finding]] = {}
     for each in found:
         grouped.setdefault(key(each.resource), []).append(each)
-    applied = run.asked.apply or run.folder.applies or bool(tried)
+    return [
+        encode(each)
+        | {
+            "before": earlier[key(each.vm)].value if key(each.vm) in earlier else "",
+            "why": render.why(each, grouped[key(each.vm)], language),
+        }
+        for each in verdicts
+    ]
+
+
+def _of_the_plan(
+    folder: RunFolder, asked: Parameters, after: Inventory, verdicts: Sequence[VmVerdict]
+) -> dict[str, Any]:
+    plan = folder.plan()
+    tried = folder.outcomes()
+    applied = asked.apply or folder.applies or bool(tried)
     return {
-        "target": mark,
-        "caller": run.inventory.target.caller,
-        "complete": run.folder.complete,
-        "supervised": run.folder.supervised,
         "applied": applied,
-        "read_at": {"before": run.before.read_at, "after": run.inventory.read_at},
         "plan_digest": plan.digest if plan else "",
         "changes": {"planned": len(plan.changes) if plan else 0} | tried,
-        "counts": dict(Counter(each.verdict.value for each in verdicts)),
-        "verdicts": [
-            encode(each)
-            | {
-                "before": before[key(each.vm)].value if key(each.vm) in before else "",
-                "why": render.why(each, grouped[key(each.vm)], run.asked.language),
-            }
-            for each in verdicts
-        ],
-        "differences": [encode(each) for each in run.differences()],
-        "unread": run.inventory.unread,
         "exit_code": evidence.exit_code(
-            verdicts, applied=applied, failed=tried.get("failed", 0), unread_vms=unread_vms
+            verdicts,
+            applied=applied,
+            failed=tried.get("failed", 0),
+            unread_vms=any(gap.what == VMS for gap in after.unread),
         ),
     }
 
 
-def _write_tables(run: Run, comparison: render.Table, found: Sequence[Finding]) -> None:
-    folder = run.folder.path / "tables"
-    folder.mkdir(exist_ok=True)
-    comparison.write_csv(folder / "comparison.csv")
-    render.findings(run.inventory, found, run.asked.language).write_csv(folder / "findings.csv")
-    render.unread(run.inventory, run.asked.language).write_csv(folder / "unread.csv")
-    plan = run.folder.plan()
+def _write_tables(
+    folder: RunFolder, language: str, after: Inventory, comparison: render.Table, found: Sequence[Finding]
+) -> None:
+    place = folder.path / "tables"
+    place.mkdir(exist_ok=True)
+    comparison.write_csv(place / "comparison.csv")
+    render.findings(after, found, language).write_csv(place / "findings.csv")
+    render.unread(after, language).write_csv(place / "unread.csv")
+    plan = folder.plan()
     if plan:
-        table = render.plan(plan.steps, "", run.asked.language, run.folder.ended())
-        table.write_csv(folder / "plan.csv")
+        render.plan(plan.steps, "", language, folder.ended()).write_csv(place / "plan.csv")
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from runbook_lib import checks, evidence, render, ui
 from runbook_lib.arm.apply import Applied, apply_step, check_plan
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
-from runbook_lib.conclusion import conclude
+from runbook_lib.conclusion import conclude, findings_on, verdicts_on
 from runbook_lib.errors import RunbookError, WriteFailed
 from runbook_lib.folder import NOTEBOOKS, RunFolder, open_folder
 from runbook_lib.parameters import NAMES, Parameters, build, schema
@@ -28,7 +28,7 @@ from runbook_lib.records import (
     VmVerdict,
     key,
 )
-from runbook_lib.selection import accepted_risk, select
+from runbook_lib.selection import select
 from runbook_lib.text import say
 
 __all__ = ["Run", "open_run"]
@@ -143,21 +143,13 @@ class Run:
         """
         Judge the selected VMs in *inventory*.
         """
-        return checks.judge(inventory, select(inventory, self.asked))
+        return findings_on(inventory, self.asked)
 
     def verdicts(self, inventory: Inventory, found: Sequence[Finding]) -> list[VmVerdict]:
         """
         Draw the verdict on each selected VM from its findings.
         """
-        return [
-            VmVerdict(
-                vm=vm,
-                verdict=verdict,
-                decisive=decisive,
-                accepted_risk=accepted_risk(inventory.vms[key(vm)], self.asked),
-            )
-            for vm, (verdict, decisive) in checks.verdicts(found).items()
-        ]
+        return verdicts_on(inventory, self.asked, found)
 
     # --- what is shown -------------------------------------------------------------------------------------------
 
@@ -352,7 +344,7 @@ class Run:
         if self.folder.plan() is None:
             self.folder.save_plan(self.plan)
         self.read_again()
-        return conclude(self)
+        return conclude(self.folder, self.asked, self.before, self.inventory, self.differences())
 
     def show_differences(self) -> render.Table:
         """

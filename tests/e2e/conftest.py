@@ -5,7 +5,6 @@ JupyterLab and Chromium, started once for all browser tests, and a desk of its o
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,13 +48,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def desk(lab: JupyterLab, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Desk]:
+def desk(lab: JupyterLab, browser: Browser) -> Iterator[Desk]:
     """
     Fresh notebooks in a window that is tall enough for JupyterLab to draw all of them.
     """
     page = browser.new_page(viewport={"width": 1280, "height": TALL})
     page.set_default_timeout(PATIENCE * 1000)
-    with lab.desk(re.sub(r"\W", "-", request.node.name), page) as desk:
+    with lab.desk(page) as desk:
         yield desk
     page.close()
 

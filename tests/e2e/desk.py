@@ -132,16 +132,18 @@ class JupyterLab:
         return json.loads(body) if body else None
 
     @contextmanager
-    def desk(self, name: str, page: Page) -> Iterator[Desk]:
+    def desk(self, page: Page) -> Iterator[Desk]:
         """
-        Lay out a desk: fresh notebooks in a folder *name*, the example estate as it is shipped, and no run yet.
+        Lay out a desk: fresh notebooks, the example estate as it is shipped, and no run yet.
         """
-        shutil.copytree(ROOT / "notebooks", self.root / name, ignore=shutil.ignore_patterns(".*"))
-        shutil.rmtree(self.runs, ignore_errors=True)
+        notebooks = self.root / "notebooks"
+        for used in (notebooks, self.runs):
+            shutil.rmtree(used, ignore_errors=True)
+        shutil.copytree(ROOT / "notebooks", notebooks, ignore=shutil.ignore_patterns(".*"))
         sandbox = Sandbox(self.sandbox)
         sandbox.load(read_estate("contoso"))
         try:
-            yield Desk(self, name, page, sandbox)
+            yield Desk(self, page, sandbox)
         finally:
             sandbox.close()
             for kernel in self.ask("GET", "api/kernels"):
@@ -153,22 +155,21 @@ class Desk:
     What one test works with: its notebooks in JupyterLab, and the sandbox behind them.
     """
 
-    def __init__(self, lab: JupyterLab, name: str, page: Page, sandbox: Sandbox) -> None:
+    def __init__(self, lab: JupyterLab, page: Page, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.page = page
         self._lab = lab
-        self._name = name
 
     def open(self, notebook: str) -> Notebook:
         """
         Open a notebook and wait for its kernel.
         """
-        self.page.goto(f"{self._lab.url}/lab/tree/{self._name}/{notebook}.ipynb?reset&token={self._lab.token}")
+        self.page.goto(f"{self._lab.url}/lab/tree/notebooks/{notebook}.ipynb?reset&token={self._lab.token}")
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
         )
-        return Notebook(self.page, self._lab.root / self._name / f"{notebook}.ipynb")
+        return Notebook(self.page, self._lab.root / "notebooks" / f"{notebook}.ipynb")
 
 
 class Notebook:
@@ -198,10 +199,10 @@ class Notebook:
 
     def cell(self, source: str) -> Locator:
         """
-        Find the code cell whose text holds *source*.
+        Find the last code cell whose text holds *source*.
         """
         editor = self.page.locator(".jp-InputArea-editor", has_text=source)
-        return self.page.locator(".jp-NotebookPanel .jp-CodeCell", has=editor)
+        return self.page.locator(".jp-NotebookPanel .jp-CodeCell", has=editor).last
 
     def run(self, source: str) -> Locator:
         """
@@ -231,6 +232,15 @@ class Notebook:
         self.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
         cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
         return [cell for cell in cells if cell["cell_type"] == "code"]
+
+    def show(self, what: Locator, width: int) -> None:
+        """
+        Make the window *width* wide and of a usual height, and scroll until *what* is at its top.
+        """
+        self.page.set_viewport_size({"width": width, "height": 1000})
+        what.evaluate("element => element.scrollIntoView()")
+        # A row under the pointer would be coloured.
+        self.page.mouse.move(0, 0)
 
     def unfold(self, width: int) -> None:
         """

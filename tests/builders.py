@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from hypothesis import settings
+
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import build
 from runbook_lib.policy import built_in, described
@@ -32,6 +34,10 @@ from runbook_lib.records import (
     VirtualMachine,
     key,
 )
+
+# A shared machine is slow at times, and a test that failed must fail again.
+settings.register_profile("runbook", deadline=None, derandomize=True)
+settings.load_profile("runbook")
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DAY = date(2026, 11, 22)

@@ -7,13 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from builders import ONE as GUID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import NAMES, Parameters, build, fill_name, from_text, location_name, schema
 
-GUID = "0f0f0f0f-1111-2222-3333-444444444444"
+TWO = "ABCDEF01-2345-6789-abcd-ef0123456789"
 SECRET = "hunter2"
 
 
@@ -195,7 +196,7 @@ def test_a_name_is_filled_for_one_region_and_subscription() -> None:
     """
     Eight digits of the subscription tell vaults of one region apart.
     """
-    assert "rsv-0f0f0f0f-northeurope" == fill_name(
+    assert "rsv-11111111-northeurope" == fill_name(
         "vault_name", "rsv-{subscription}-{location}", location="northeurope", subscription=GUID
     )
 
@@ -234,7 +235,7 @@ def test_a_subscription_is_named_by_its_guid(value: str) -> None:
     """
     assert ["subscription_id"] == problems(subscription_ids=[GUID, value])
     assert ["subscription_id"] == problems(vault_subscription=value)
-    assert GUID.upper() == build({"vault_subscription": GUID.upper()}).vault_subscription
+    assert TWO.upper() == build({"vault_subscription": TWO.upper()}).vault_subscription
 
 
 @pytest.mark.parametrize(

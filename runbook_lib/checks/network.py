@@ -8,7 +8,8 @@ rule with the lowest priority number that matches decides; below all rules, traf
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from runbook_lib.records import (
     Finding,
@@ -115,17 +116,23 @@ def decide(group: SecurityGroup, addresses: tuple[str, ...], destination: str, l
     Say what *group* does with an outbound TCP packet.
 
     Args:
-        addresses: the sender's private addresses.
+        addresses: the sender's private addresses; which of them it sends from is the guest's choice.
         destination: a service tag, or `Internet`.
         location: region of the VM: `Storage.WestEurope` covers it there only.
     """
+    decisions = [_decide(group, each, destination, location, port) for each in addresses or ("",)]
+    first = min(decisions, key=lambda each: each.priority)
+    return first if all(each.access == first.access for each in decisions) else replace(first, access="Unknown")
+
+
+def _decide(group: SecurityGroup, address: str, destination: str, location: str, port: int) -> Decision:
     uncertain: list[SecurityRule] = []
     for rule in sorted(group.rules, key=lambda each: each.priority):
         if rule.direction != "Outbound" or rule.protocol.lower() not in ("*", "tcp", "all"):
             continue
         if not any(_port_in(port, each) for each in rule.ports):
             continue
-        sender = _best(_covers_sender(each, addresses) for each in rule.sources)
+        sender = _best(_covers_sender(each, address) for each in rule.sources)
         receiver = _best(_covers_destination(each, destination, location) for each in rule.destinations)
         if sender is False or receiver is False:
             continue
@@ -144,17 +151,17 @@ def _settle(uncertain: list[SecurityRule], access: str, name: str, priority: int
     return Decision(access=access, rule=name, priority=priority)
 
 
-def _best(answers: object) -> bool | None:
+def _best(answers: Iterable[bool | None]) -> bool | None:
     """
     Any yes is a yes; else any "cannot say" is that; else no.
     """
-    found = list(answers)  # type: ignore[call-overload]
+    found = set(answers)
     if True in found:
         return True
     return None if None in found else False
 
 
-def _covers_sender(source: str, addresses: tuple[str, ...]) -> bool | None:
+def _covers_sender(source: str, address: str) -> bool | None:
     if source.lower() in ("*", "any", "0.0.0.0/0", "virtualnetwork"):
         return True
     if source.lower().startswith("/subscriptions/"):
@@ -162,9 +169,7 @@ def _covers_sender(source: str, addresses: tuple[str, ...]) -> bool | None:
     network = _network(source)
     if network is None:
         return False
-    # Which of its addresses a NIC sends from is the guest's choice: only when all agree does the rule decide.
-    inside = {ipaddress.ip_address(each) in network for each in addresses}
-    return inside.pop() if len(inside) == 1 else None
+    return ipaddress.ip_address(address) in network if address else None
 
 
 def _covers_destination(prefix: str, destination: str, location: str) -> bool | None:

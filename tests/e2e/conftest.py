@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from desk import PATIENCE, TALL, Desk, JupyterLab
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import BrowserContext, expect, sync_playwright
 
 QUIET = (
     "--disable-background-networking",
@@ -34,25 +34,26 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[BrowserContext]:
     """
-    A headless Chromium.
+    A headless Chromium; its windows share what they have loaded of JupyterLab.
     """
     found = shutil.which("chromium")
     if found is None:
         raise RuntimeError("the browser tests need Chromium: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(QUIET))
-        yield browser
+        yield browser.new_context(viewport={"width": 1280, "height": TALL})
         browser.close()
 
 
 @pytest.fixture
-def desk(lab: JupyterLab, browser: Browser) -> Iterator[Desk]:
+def desk(lab: JupyterLab, browser: BrowserContext) -> Iterator[Desk]:
     """
     Fresh notebooks in a window that is tall enough for JupyterLab to draw all of them.
     """
-    page = browser.new_page(viewport={"width": 1280, "height": TALL})
+    page = browser.new_page()
     page.set_default_timeout(PATIENCE * 1000)
     with lab.desk(page) as desk:
         yield desk

@@ -61,10 +61,15 @@ class RunbookError(Exception):
         remedy = f"error.{self.message}.remedy"
         if text.exists(remedy, language):
             said = f"{said} {text.say(remedy, language, **facts)}"
-        return said
+        # Facts come from Azure and from files: they are shown in one line, and no terminal obeys them.
+        return text.plain(" ".join(said.split()))
 
     def __str__(self) -> str:
         return self.describe()
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython's hook: where the library raised it helps nobody, and names this machine's folders.
+        return [f"{type(self).__name__}: {self.describe()}"]
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A kernel and the runner pickle errors across processes; keyword-only fields need a hand.

@@ -171,6 +171,16 @@ class Run:
         return say(message, self.asked.language, **facts)
 
     @property
+    def _here(self) -> Inventory:
+        """
+        The estate as the plan would leave it once this notebook's step is applied.
+        """
+        return project(
+            self.inventory,
+            [change for step in self.plan.steps if step.number <= self._number for change in step.changes],
+        )
+
+    @property
     def _regions(self) -> set[str]:
         return {vm.location for vm in self.chosen}
 
@@ -197,15 +207,15 @@ class Run:
 
     def vaults(self) -> render.Table:
         """
-        Show the vaults in the selected VMs' regions, as the plan leaves them.
+        Show the vaults in the selected VMs' regions, as the plan leaves them after this step.
         """
-        return render.vaults(self.projected, self._regions, self.asked.language)
+        return render.vaults(self._here, self._regions, self.asked.language)
 
     def policies(self) -> render.Table:
         """
-        Show the policies in those vaults, as the plan leaves them.
+        Show the policies in those vaults, as the plan leaves them after this step.
         """
-        return render.policies(self.projected, self._regions, self.asked.language)
+        return render.policies(self._here, self._regions, self.asked.language)
 
     def machines(self) -> render.Table:
         """

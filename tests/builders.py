@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import settings
 
+from runbook_lib import render
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import build
 from runbook_lib.policy import built_in, described
@@ -30,6 +31,7 @@ from runbook_lib.records import (
     Subnet,
     Subscription,
     Target,
+    Unread,
     Vault,
     VirtualMachine,
     key,
@@ -260,3 +262,50 @@ def change(plan: Plan, kind: str) -> Change:
     """
     (found,) = (each for each in plan.changes if each.kind == kind)
     return found
+
+
+HELD = vault()
+WEB = vm()
+EVERYTHING: dict[str, Any] = {
+    "redundancy": "LocallyRedundant",
+    "policy_name": "Nightly",
+    "network_option": "service_tags",
+}
+PROXY: dict[str, Any] = {"network_option": "http_proxy", "proxy_host": "10.0.0.9"}
+
+
+def everything() -> Inventory:
+    """
+    An estate where every kind of change is needed.
+    """
+    return inventory(subscription(), provider(state="NotRegistered"), *networked(rule("deny-all", 200)))
+
+
+def ready(*more: Any) -> Inventory:
+    """
+    An estate whose vault and group are there.
+    """
+    return estate(group(), HELD, *policies_of(HELD), *more)
+
+
+def gap(what: str, scope: str = f"/subscriptions/{ONE}") -> Unread:
+    """
+    Something that nobody may read.
+    """
+    return Unread(scope=scope, what=what, status=403, code="AuthorizationFailed", message="no")
+
+
+def noted(plan: Plan) -> list[str]:
+    """
+    The ids of a plan's notes; each must be a sentence.
+    """
+    assert len(plan.notes) == len([line for line in render.notes(plan, "en") if line])
+    return [note["id"] for note in plan.notes]
+
+
+def proxied(*rules: Any) -> Inventory:
+    """
+    An estate with a proxy VM behind an NSG.
+    """
+    own = nsg("nsg-proxy", *rules)
+    return ready(own, nic("nic-proxy", "10.0.0.9", nsg_id=own.id))

@@ -261,3 +261,22 @@ def test_papermill_applies_a_step_when_told_to(contoso: Sandbox, tmp_path: Path)
 
     assert any("/vaults/rsv-spaincentral" in each["id"] for each in contoso.resources())
     assert not [each for each in writes(contoso) if "protecteditems" in each.lower()]
+
+
+def test_an_error_in_a_notebook_says_what_to_do_and_no_path(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    The saved cell holds the sentence, not a traceback through this machine's folders.
+    """
+    with pytest.raises(papermill.PapermillExecutionError):
+        _papermill("01_create_vault", tmp_path / "o.ipynb", run_dir=str(tmp_path / "r"), vault_name="1-bad")
+    cells = json.loads((tmp_path / "o.ipynb").read_text())["cells"]
+    (error,) = [
+        output
+        for cell in cells
+        for output in cell.get("outputs", ())
+        if output["output_type"] == "error" and cell["cell_type"] == "code"
+    ]
+
+    assert "InvalidParameters" == error["ename"]
+    assert "2 to 50" in "".join(error["traceback"])
+    assert "runbook_lib" not in "".join(error["traceback"])

@@ -154,6 +154,16 @@ def test_braces_in_a_fact_are_text(hostile: str) -> None:
     assert f"/x cannot be read: {hostile}" == str(BrokenEvidence("evidence_unreadable", resource="/x", problem=hostile))
 
 
+def test_a_fact_cannot_command_a_terminal_or_forge_a_line() -> None:
+    """
+    An error is one line of text, whatever a message of Azure or of a parser holds; in a notebook as well.
+    """
+    error = BrokenEvidence("evidence_unreadable", resource="/x", problem="a\n  b\t\x1b[2J\u202ec\x00\ud800")
+
+    assert "/x cannot be read: a b \\u001b[2J\\u202ec\\u0000\\ud800" == str(error)
+    assert [f"BrokenEvidence: {error}"] == error._render_traceback_()
+
+
 def test_a_fact_that_the_sentence_needs_is_never_left_out_silently() -> None:
     """
     An error raised without a fact of its sentence is a defect, and is seen as one.

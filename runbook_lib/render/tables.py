@@ -181,6 +181,7 @@ def results(number: str, ended: Iterable[tuple[Change, str, str]], language: str
     """
     rows = [
         {
+            "step": change.step,
             "change": say(f"change.{change.kind}", language, **change.facts),
             "outcome": say(f"outcome.{outcome}", language),
             "detail": detail,
@@ -188,9 +189,8 @@ def results(number: str, ended: Iterable[tuple[Change, str, str]], language: str
         for change, outcome, detail in ended
     ]
     nothing = () if rows else (say("say.nothing_to_do", language),)
-    return Table(
-        say("caption.result", language, step=number), ("change", "outcome", "detail"), rows, language, notes=nothing
-    )
+    columns = ("step", "change", "outcome", "detail")
+    return Table(say("caption.result", language, step=number), columns, rows, language, notes=nothing)
 
 
 def _known(value: str, language: str) -> str:

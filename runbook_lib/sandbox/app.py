@@ -32,9 +32,10 @@ from runbook_lib.sandbox.store import Store
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["ArmApp", "settle"]
+__all__ = ["ROUTES", "ArmApp", "settle"]
 
 _PROVIDERS = (resources, compute, network, recoveryservices, policies, operations, jobs, protection, discovery, config)
+ROUTES = tuple(route for provider in _PROVIDERS for route in provider.ROUTES)
 _EFFECTS: dict[str, Effect] = {
     **resources.EFFECTS,
     **network.EFFECTS,
@@ -69,7 +70,7 @@ class ArmApp:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._router = Router(route for provider in _PROVIDERS for route in provider.ROUTES)
+        self._router = Router(ROUTES)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """

@@ -1,0 +1,232 @@
+"""
+The network step: a rule where an NSG denies, at a free priority before the denial, and never in place of another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import (
+    HELD,
+    HOME,
+    PROXY,
+    change,
+    estate,
+    item,
+    networked,
+    nic,
+    noted,
+    nsg,
+    planned,
+    proxied,
+    ready,
+    rule,
+    subnet,
+    vm,
+    with_records,
+)
+
+from runbook_lib.checks.network import HTTPS, TAGS, decide
+from runbook_lib.plan import project
+from runbook_lib.records import Inventory, Plan, key
+
+
+def rules_of(made: Plan) -> list[tuple[str, int, str]]:
+    """
+    The rules that a plan adds: name, priority, destination.
+    """
+    return [
+        (each.facts["rule"], each.facts["priority"], each.facts["destination"])
+        for each in made.changes
+        if each.kind == "add-security-rule"
+    ]
+
+
+def test_nothing_is_planned_for_the_network_unless_asked() -> None:
+    """
+    Today's service does not need it.
+    """
+    assert [] == rules_of(planned(estate(*networked(rule("deny", 200)))))
+
+
+def test_each_denied_tag_gets_a_rule_before_the_one_that_denies() -> None:
+    """
+    A rule takes one service tag; what is allowed already needs none.
+    """
+    own = networked(rule("storage", 150, "Allow", destinations=("Storage",)), rule("deny", 300))
+    made = planned(estate(*own), network_option="service_tags")
+
+    assert [("allow-backup-AzureBackup", 290, "AzureBackup"), ("allow-backup-AzureActiveDirectory", 291, TAGS[2])] == (
+        rules_of(made)
+    )
+    assert {
+        "protocol": "Tcp",
+        "sourcePortRange": "*",
+        "sourceAddressPrefix": "VirtualNetwork",
+        "destinationAddressPrefix": "AzureBackup",
+        "destinationPortRanges": ["443"],
+        "access": "Allow",
+        "priority": 290,
+        "direction": "Outbound",
+    } == next(each for each in made.changes if each.kind == "add-security-rule").body["properties"]
+
+
+def test_a_protected_vm_gets_its_rules_too() -> None:
+    """
+    The network step is about the selected VMs, not only about those that are to be enabled.
+    """
+    machine, own, shut = networked(rule("deny", 300))
+    world = ready(machine, own, shut, item(machine, HELD))
+
+    assert 3 == len(rules_of(planned(world, network_option="service_tags")))
+
+
+@pytest.mark.parametrize(
+    ("taken", "deny", "priorities"),
+    [
+        ([], 4096, [4086, 4087, 4088]),
+        ([290, 291], 300, [292, 293, 294]),
+        ([*range(290, 300)], 300, [289, 288, 287]),
+        ([], 105, [100, 101, 102]),
+        ([], 103, [100, 101, 102]),
+        ([100, 101], 103, [102]),
+        ([], 101, [100]),
+        ([], 100, []),
+    ],
+)
+def test_a_rule_takes_a_free_priority_before_the_denial(taken: list[int], deny: int, priorities: list[int]) -> None:
+    """
+    No two outbound rules share one; where none is left, the plan says so once.
+    """
+    others = [rule(f"r{each}", each, "Allow", destinations=("Sql",)) for each in taken]
+    inbound = rule("in", max(100, deny - 10), "Deny", direction="Inbound")
+    made = planned(estate(*networked(*others, inbound, rule("deny", deny))), network_option="service_tags")
+
+    assert priorities == [priority for _, priority, _ in rules_of(made)]
+    assert (len(priorities) < 3) == noted(made).count("no_priority")
+
+
+def test_a_rule_comes_before_every_denial_that_its_nsg_holds() -> None:
+    """
+    VMs behind one NSG may be denied by different rules.
+    """
+    shut = nsg("shut", rule("five", 150, sources=("10.0.0.5",)), rule("four", 200, sources=("10.0.0.4",)))
+    nics = [nic(f"nic-{n}", f"10.0.0.{n}", nsg_id=shut.id) for n in (4, 5)]
+    machines = [vm(f"vm-{n}", nic_ids=(own.id,)) for n, own in zip((4, 5), nics, strict=True)]
+    world = estate(shut, *nics, *machines)
+    made = planned(world, network_option="service_tags")
+    after = project(world, made.changes)
+
+    assert [140, 141, 142] == [priority for _, priority, _ in rules_of(made)]
+    assert {"Allow"} == {
+        decide(after.nsgs[key(shut.id)], (f"10.0.0.{n}",), tag, HOME, HTTPS).access for n in (4, 5) for tag in TAGS
+    }
+
+
+def test_a_rule_never_replaces_one_that_is_there() -> None:
+    """
+    To write a rule under a name that is taken would change that rule.
+    """
+    own = networked(
+        rule("Allow-Backup-AzureBackup", 400, "Allow", destinations=("AzureBackup",)),
+        rule("allow-backup-storage-2", 410, "Allow", direction="Inbound"),
+        rule("allow-backup-storage", 420, "Allow", direction="Inbound"),
+        rule("deny", 300),
+    )
+    made = planned(estate(*own), network_option="service_tags")
+
+    assert ["allow-backup-AzureBackup-2", "allow-backup-Storage-3", "allow-backup-AzureActiveDirectory"] == [
+        name for name, _, _ in rules_of(made)
+    ]
+
+
+def test_an_nsg_of_several_vms_gets_its_rules_once() -> None:
+    """
+    On a NIC as on a subnet.
+    """
+    shut = nsg("shut", rule("deny", 300))
+    net = subnet(nsg_id=shut.id)
+    nics = [nic(f"nic-{n}", f"10.0.0.{n}", subnet_id=net.id, nsg_id=shut.id.upper()) for n in (4, 5)]
+    machines = [vm(f"vm-{n}", nic_ids=(own.id,)) for n, own in zip((4, 5), nics, strict=True)]
+
+    assert 3 == len(rules_of(planned(estate(shut, net, *nics, *machines), network_option="service_tags")))
+
+
+def test_what_cannot_be_decided_is_left_alone() -> None:
+    """
+    A rule is planned against a denial, not against a doubt.
+    """
+    unsure = networked(rule("some", 200, destinations=("13.0.0.0/8",)))
+
+    assert [] == rules_of(planned(estate(*unsure), network_option="service_tags"))
+
+
+def test_the_proxys_nsg_lets_it_out_on_both_ports() -> None:
+    """
+    As the guide's third step has it: priority 200, or what is free before the denial.
+    """
+    made = planned(proxied(rule("deny", 1000)), **PROXY)
+
+    assert [("allow-proxy", 200, "Internet")] == rules_of(made)
+    asked = change(made, "add-security-rule").body["properties"]
+    assert ("10.0.0.9/32", ["80", "443"]) == (asked["sourceAddressPrefix"], asked["destinationPortRanges"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "priority"),
+    [
+        ((rule("deny", 200),), 199),
+        ((rule("deny", 1000), rule("other", 200, "Allow", destinations=("Sql",))), 201),
+        # One port denied early, one late: before the early one.
+        ((rule("web", 150, ports=("80",)), rule("deny", 1000)), 149),
+        ((rule("deny", 100),), None),
+    ],
+)
+def test_the_proxys_rule_finds_its_priority(rules: tuple[Any, ...], priority: int | None) -> None:
+    """
+    200 unless that is taken or too late.
+    """
+    made = planned(proxied(*rules), **PROXY)
+
+    assert ([priority] if priority else []) == [each for _, each, _ in rules_of(made)]
+    assert ("no_priority" in noted(made)) == (priority is None)
+
+
+@pytest.mark.parametrize(
+    ("world", "note"),
+    [
+        (ready(), "proxy_outside"),
+        (proxied(), "proxy_allowed"),
+        (proxied(rule("some", 200, destinations=("13.0.0.0/8",))), "proxy_unclear"),
+        (ready(nic("nic-proxy", "10.0.0.9", nsg_id="/unread")), "proxy_unclear"),
+    ],
+)
+def test_a_proxy_that_needs_no_rule_gets_a_note(world: Inventory, note: str) -> None:
+    """
+    Outside of what was read, let out already, or nobody can say.
+    """
+    made = planned(world, **PROXY)
+
+    assert [] == rules_of(made)
+    assert note in noted(made)
+
+
+def test_two_nics_with_the_proxys_address_share_one_rule() -> None:
+    """
+    Networks that are not connected may use one address twice.
+    """
+    world = with_records(proxied(rule("deny", 1000)), nic("nic-twin", "10.0.0.9", nsg_id=nsg("nsg-proxy").id.upper()))
+
+    assert [("allow-proxy", 200, "Internet")] == rules_of(planned(world, **PROXY))
+
+
+def test_the_rule_of_another_proxy_is_not_replaced() -> None:
+    """
+    It has the name already: the second proxy's rule gets another.
+    """
+    other = rule("allow-proxy", 200, "Allow", sources=("10.0.0.8/32",), destinations=("Internet",), ports=("80", "443"))
+    made = planned(proxied(other, rule("deny", 1000)), **PROXY)
+
+    assert [("allow-proxy-2", 201, "Internet")] == rules_of(made)
+    assert 3 == len(project(proxied(other, rule("deny", 1000)), made.changes).nsgs[key(nsg("nsg-proxy").id)].rules)

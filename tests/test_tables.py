@@ -1,0 +1,201 @@
+"""
+The tables: what each of them says of an estate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from builders import (
+    EVERYTHING,
+    HELD,
+    NOW,
+    ONE,
+    estate,
+    everything,
+    gap,
+    group,
+    item,
+    planned,
+    policies_of,
+    vault,
+    vm,
+    with_records,
+)
+
+from runbook_lib import checks, render
+from runbook_lib.parameters import NAMES
+from runbook_lib.plan import project
+from runbook_lib.records import Extension, Verdict, VmVerdict, digest, key
+from runbook_lib.render import Table
+
+LANGUAGE = "en"
+
+
+def cells(table: Table) -> list[dict[str, Any]]:
+    """
+    The rows of a table by column.
+    """
+    return [dict(zip(table.frame.columns, row, strict=True)) for row in table.frame.itertuples(index=False, name=None)]
+
+
+def test_readiness_says_where_a_vm_stands_and_where_the_plan_takes_it() -> None:
+    """
+    With the sentence of what decides.
+    """
+    world = estate(vm("stuck", agent=None))
+    machines = list(world.vms.values())
+    found = checks.judge(world, machines)
+    then = checks.verdicts(checks.judge(project(world, planned(world).changes), machines))
+    verdicts = [VmVerdict(vm=each, verdict=v, decisive=d) for each, (v, d) in checks.verdicts(found).items()]
+    table = render.readiness(world, verdicts, {key(each): v for each, (v, _) in then.items()}, found, LANGUAGE)
+
+    assert [("web", "READY", "ENABLED"), ("stuck", "BLOCKED", "BLOCKED")] == [
+        (row["vm"], row["verdict"], row["projected"]) for row in cells(table)
+    ]
+    assert "The VM runs, but no agent reports." == cells(table)[1]["why"]
+    assert "Readiness of 2 selected VMs" == table.caption
+
+
+def test_findings_leave_out_what_passes_by_both_rules() -> None:
+    """
+    What the guide fails and today's service passes is shown.
+    """
+    world = estate(vm(data_disks=17))
+    found = checks.judge(world, world.vms.values())
+    shown = [row["finding"] for row in cells(render.findings(world, found, LANGUAGE))]
+
+    assert "17 data disks (managed), at most 32 are supported." in shown
+    assert "The agent is Ready on a running VM." not in shown
+    assert ["The agent is Ready on a running VM."] == [
+        row["finding"] for row in cells(render.findings(world, found, LANGUAGE, only=("agent",)))
+    ]
+
+
+def test_a_group_is_shown_as_it_names_itself() -> None:
+    """
+    A subscription's list of VMs has it in capitals.
+    """
+    world = estate(vm("web", "RG-APP"), group("rg-app"))
+    table = render.machines(world, world.vms.values(), LANGUAGE)
+
+    assert ["rg-app"] == [row["resource_group"] for row in cells(table)]
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    """
+    An empty table would read as a fault.
+    """
+    assert "Nothing to do in this step" in render.plan([], "Plan", LANGUAGE).text()
+    assert "Nothing to do in this step" in render.results("01", [], LANGUAGE).text()
+
+
+def test_a_plan_tells_how_each_change_ended() -> None:
+    """
+    By the change itself: two changes of one target are two.
+    """
+    made = planned(everything(), **EVERYTHING)
+    first, *_ = made.changes
+    ended = [row["outcome"] for row in cells(render.plan(made.steps, "", LANGUAGE, {digest(first): "done"}))]
+
+    assert ["done", *["not written"] * (len(made.changes) - 1)] == ended
+
+
+def test_what_is_unknown_is_not_shown_as_no() -> None:
+    """
+    A vault whose items or lock could not be read is not an empty, unlocked one.
+    """
+    world = with_records(estate(), vault(items_read=False, redundancy_locked=None, redundancy=""))
+    (row,) = cells(render.vaults(world, ["westeurope"], LANGUAGE))
+
+    assert ["unknown"] * 4 == [row[name] for name in ("redundancy", "locked", "soft_delete", "items")]
+
+
+def test_only_vaults_of_the_asked_regions_are_shown() -> None:
+    """
+    With the number of items that each holds, ids compared without case.
+    """
+    held = item(vm(), HELD)
+    world = estate(HELD, vault("rsv-x", location="northeurope"), replace(held, vault_id=HELD.id.upper()))
+
+    assert [("rsv-westeurope", 1)] == [
+        (row["vault"], row["items"]) for row in cells(render.vaults(world, ["westeurope"], LANGUAGE))
+    ]
+
+
+def test_the_backup_extension_is_found_by_its_type() -> None:
+    """
+    Whatever it is named; others are left out, and what could not be read is unknown.
+    """
+    snapshot = Extension(name="x", type="Microsoft.Azure.RecoveryServices.VMSnapshotLinux", status="Ready")
+    other = Extension(name="VMSnapshot", type="Other", status="Ready")
+    machines = [vm("a", extensions=(other, snapshot)), vm("b", extensions=(other,)), vm("c", instance_view=False)]
+
+    assert ["x: Ready", "none", "unknown"] == [
+        row["extension"] for row in cells(render.machines(estate(), machines, LANGUAGE))
+    ]
+
+
+def test_prerequisites_count_the_vms_that_meet_them() -> None:
+    """
+    A vault in the region, protection, an agent, the network.
+    """
+    world = estate(vm("b", agent=None), vm("c", location="northeurope"), HELD, *policies_of(HELD), item(vm(), HELD))
+    machines = list(world.vms.values())
+    table = render.prerequisites(checks.judge(world, machines), machines, world, LANGUAGE)
+
+    assert ["met for 2 of 3 VMs", "met for 1 of 3 VMs", "met for 2 of 3 VMs", "met for 3 of 3 VMs"] == [
+        row["stands"] for row in cells(table)
+    ]
+
+
+def test_parameters_show_what_was_given_and_else_the_default() -> None:
+    """
+    All of them, or those that are asked for.
+    """
+    table = render.parameter_values({"vault_name": "rsv-x"}, LANGUAGE, only=("vault_name", "proxy_port"))
+
+    assert [("vault_name", "rsv-x"), ("proxy_port", 8080)] == [(row["parameter"], row["value"]) for row in cells(table)]
+    assert list(NAMES) == [row["parameter"] for row in cells(render.parameter_values({}, LANGUAGE))]
+
+
+def test_a_comparison_shows_a_vm_that_was_not_there_before() -> None:
+    """
+    Its verdict before is unknown; an accepted risk stands with its reason.
+    """
+    world = estate()
+    found = checks.judge(world, world.vms.values())
+    verdicts = [VmVerdict(vm=vm().id.upper(), verdict=Verdict.READY, accepted_risk="agreed with Ana")]
+    (row,) = cells(render.comparison(world, {}, verdicts, found, LANGUAGE))
+
+    assert ("unknown", "READY", "agreed with Ana") == (row["before"], row["after"], row["accepted_risk"])
+
+
+def test_differences_that_are_none_say_so() -> None:
+    """
+    What was read back is what was promised.
+    """
+    assert "What was read back is what the plan promised." in render.differences([], LANGUAGE).text()
+
+
+def test_what_is_unread_is_named_with_the_reason() -> None:
+    """
+    So that nobody takes it for absent.
+    """
+    world = replace(estate(), unread=(gap("Microsoft.RecoveryServices/vaults"),))
+    (row,) = cells(render.unread(world, LANGUAGE))
+
+    assert (f"/subscriptions/{ONE}", "AuthorizationFailed: no") == (row["scope"], row["detail"])
+    assert "none" in render.unread(estate(), LANGUAGE).text()
+
+
+def test_every_sentence_about_a_backup_names_its_time() -> None:
+    """
+    To the minute, with the zone.
+    """
+    world = estate(HELD, *policies_of(HELD), item(vm(), HELD, last_backup_time=NOW))
+    found = checks.judge(world, world.vms.values())
+    (said,) = (render.sentence(each, LANGUAGE) for each in found if each.check == "protection")
+
+    assert "last backup 2026-11-22T12:00+00:00, 0 hours old, at most 36 allowed" in said

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -110,8 +111,16 @@ def resume(run_dir: Path, as_json: bool) -> int:
 def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
     from runbook_lib.chain import run_chain
 
-    with _sandbox_of(out, estate):
-        result = run_chain(asked, out, lambda line: click.echo(line, err=True))
+    own = _own_sandbox(out)
+    fresh = [path for path in (out, own) if not path.exists()]
+    try:
+        with _sandbox_of(own, estate):
+            result = run_chain(asked, out, lambda line: click.echo(line, err=True))
+    except InvalidParameters:
+        # Nothing came of it: leave nothing behind that looks like a run.
+        for path in fresh:
+            _remove(path)
+        raise
     if as_json:
         click.echo(json.dumps(result.outcome, ensure_ascii=False, indent=1))
     else:
@@ -119,14 +128,28 @@ def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
     return int(result.outcome["exit_code"])
 
 
-@contextmanager
-def _sandbox_of(out: Path, estate: str) -> Iterator[None]:
+def _own_sandbox(out: Path) -> Path:
     """
-    Give a run its own sandbox where it was started with an estate; it lies beside the run folder, and is no evidence.
+    Name a run's own sandbox; it lies beside the run folder, and is no evidence.
+    """
+    return out.with_name(out.name + ".sandbox.sqlite")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        for each in path.parent.glob(f"{path.name}*"):
+            each.unlink()
+
+
+@contextmanager
+def _sandbox_of(own: Path, estate: str) -> Iterator[None]:
+    """
+    Give a run its own sandbox where it was started with an estate.
     """
     from runbook_lib.arm.session import sandbox_path, sandbox_state
 
-    own = out.with_name(out.name + ".sandbox.sqlite")
     before = os.environ.get("RUNBOOK_SANDBOX")
     if estate:
         sandbox_state(own, estate).close()
@@ -148,11 +171,11 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     columns = ("vm", "resource_group", "before", "verdict", "why")
     rows = [
         {
-            "vm": each["vm"].rsplit("/", 1)[-1],
-            "resource_group": each["vm"].split("/")[4],
+            "vm": each["machine"]["vm"],
+            "resource_group": each["machine"]["resource_group"],
             "before": each["before"],
             "verdict": each["verdict"],
-            "why": each["why"],
+            "why": f"{each['why']} {each['remedy']}".strip(),
         }
         for each in outcome["verdicts"]
     ]
@@ -163,7 +186,12 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
         counted = {name: outcome["changes"].get(name, 0) for name in ("done", "adopted", "failed")}
         click.echo(say("say.changes", language, **counted))
     elif outcome["changes"]["planned"]:
+        for step in evidence.read_json(result.folder / "plan.json")["steps"]:
+            for change in step["changes"]:
+                click.echo(plain(f"  {step['number']} {say('change.' + change['kind'], language, **change['facts'])}"))
         click.echo(say("say.planned", language, count=outcome["changes"]["planned"]))
+    for note in outcome["notes"]:
+        click.echo(plain(note))
     for gap in outcome["unread"]:
         click.echo(plain(say("say.unread", language, what=gap["what"], scope=gap["scope"], code=gap["code"])))
     ending = "say.sealed" if result.digest else "say.not_sealed"

@@ -60,7 +60,7 @@ def conclude(
         "supervised": folder.supervised,
         "read_at": {"before": before.read_at, "after": after.read_at},
         "counts": dict(Counter(each.verdict.value for each in verdicts)),
-        "verdicts": _verdict_rows(verdicts, earlier, found, asked.language),
+        "verdicts": _verdict_rows(after, verdicts, earlier, found, asked.language),
         "differences": differences,
         "unread": after.unread,
     }
@@ -72,7 +72,11 @@ def conclude(
 
 
 def _verdict_rows(
-    verdicts: Sequence[VmVerdict], earlier: Mapping[str, Verdict], found: Sequence[Finding], language: str
+    after: Inventory,
+    verdicts: Sequence[VmVerdict],
+    earlier: Mapping[str, Verdict],
+    found: Sequence[Finding],
+    language: str,
 ) -> list[dict[str, Any]]:
     grouped: dict[str, list[Finding]] = {}
     for each in found:
@@ -82,6 +86,8 @@ def _verdict_rows(
         | {
             "before": earlier[key(each.vm)].value if key(each.vm) in earlier else "",
             "why": render.why(each, grouped[key(each.vm)], language),
+            "remedy": render.remedies(each, grouped[key(each.vm)], language),
+            "machine": render.machine(after, each.vm),
         }
         for each in verdicts
     ]
@@ -96,6 +102,7 @@ def _of_the_plan(
     return {
         "applied": applied,
         "plan_digest": plan.digest if plan else "",
+        "notes": render.notes(plan, asked.language) if plan else [],
         "changes": {"planned": len(plan.changes) if plan else 0} | tried,
         "exit_code": evidence.exit_code(
             verdicts,

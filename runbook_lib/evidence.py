@@ -194,8 +194,10 @@ def verify(folder: Path) -> Verification:
     Check a run folder against its attestation, and its outcome against its findings; nothing is executed.
 
     Raises:
-        BrokenEvidence: there is no attestation, or it is none: the run is INCOMPLETE.
+        BrokenEvidence: there is no such folder, no attestation, or it is none: the run is INCOMPLETE.
     """
+    if not folder.is_dir():
+        raise BrokenEvidence("no_folder", resource=str(folder))
     path = folder / ATTESTATION
     envelope = read_json(path)
     try:

@@ -19,7 +19,7 @@ from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, Plan, decode, key
 
-__all__ = ["CHAINED", "NOTEBOOKS", "SUPERVISED", "RunFolder", "open_folder", "runs_home"]
+__all__ = ["CHAINED", "NOTEBOOKS", "SUPERVISED", "RunFolder", "interactive", "open_folder", "runs_home"]
 
 NOTEBOOKS = (
     "00_start",
@@ -46,7 +46,7 @@ def runs_home() -> Path:
 
 def open_folder(named: str, *, new: bool) -> RunFolder:
     """
-    Open the run folder *named*; without a name the open run's, or a new one.
+    Open the run folder *named*; without a name a new one, or in JupyterLab that of the open run.
 
     Args:
         new: whether an unnamed run starts afresh, as `00_start` does.
@@ -61,15 +61,24 @@ def open_folder(named: str, *, new: bool) -> RunFolder:
         return folder
     home = runs_home()
     pointer = home / "open-run"
-    if not new and pointer.exists():
+    # Only a person in JupyterLab goes on from notebook to notebook: two jobs must never share a run by accident.
+    if not new and interactive() and pointer.exists():
         folder = RunFolder(home / pointer.read_text(encoding="utf-8").strip())
         if not folder.sealed:
             return folder
     home.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = RunFolder(home / f"{stamp}-{os.urandom(3).hex()}")
-    pointer.write_text(folder.path.name, encoding="utf-8")
+    if interactive():
+        pointer.write_text(folder.path.name, encoding="utf-8")
     return folder
+
+
+def interactive() -> bool:
+    """
+    Tell whether a Jupyter server started this kernel for a notebook that somebody has open.
+    """
+    return "JPY_SESSION_NAME" in os.environ
 
 
 class RunFolder:
@@ -109,13 +118,13 @@ class RunFolder:
     @property
     def supervised(self) -> bool:
         """
-        Whether the notebook was started by our engine, which checks parameter names.
+        Whether every notebook of the run was started by our engine, which checks parameter names.
         """
-        return os.environ.get(SUPERVISED) == "1"
+        return all(each["supervised"] for each in self.state()["visited"].values())
 
     def state(self) -> dict[str, Any]:
         """
-        Return when each notebook was last opened in this run.
+        Return when each notebook was last opened in this run, and whether our engine did it.
         """
         path = self.path / "run.json"
         return read_json(path) if path.exists() else {"visited": {}}
@@ -138,7 +147,10 @@ class RunFolder:
         Note that *notebook* was opened.
         """
         state = self.state()
-        state["visited"][notebook] = datetime.now(UTC).isoformat(timespec="seconds")
+        state["visited"][notebook] = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "supervised": os.environ.get(SUPERVISED) == "1",
+        }
         write_json(self.path / "run.json", state)
 
     @property

@@ -95,4 +95,4 @@ class Journal:
 
 
 def _named(change: Change) -> dict[str, str]:
-    return {"kind": change.kind, "step": change.step, "target": change.target, "change_sha256": digest(change)}
+    return {"kind": change.kind, "step": change.step, "target": change.target, "change_sha256": change.sha256}

@@ -16,7 +16,7 @@ from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
 from runbook_lib.conclusion import conclude, findings_on, verdicts_on
 from runbook_lib.errors import RunbookError, WriteFailed
-from runbook_lib.folder import NOTEBOOKS, RunFolder, open_folder
+from runbook_lib.folder import NOTEBOOKS, RunFolder, interactive, open_folder
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, project
 from runbook_lib.plan import build as build_plan
@@ -55,6 +55,7 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     values = stored | {n: v for n, v in given.items() if n not in stored or v != defaults[n]}
     asked = build(values | {"run_dir": folder.name})
     run = Run(folder, asked)
+    run.inherited = {name: value for name, value in stored.items() if name in given and values[name] != given[name]}
     run.arrive(notebook)
     return run
 
@@ -68,6 +69,7 @@ class Run:
         self.folder = folder
         self.asked = asked
         self.notebook = ""
+        self.inherited: dict[str, Any] = {}
         self._after: Inventory | None = None
         self.folder.save_parameters(asked)
 
@@ -159,13 +161,15 @@ class Run:
         The target's mark, and when it was read: first output of every notebook.
         """
         when = self.inventory.read_at.isoformat(timespec="seconds")
-        return render.Lines(
-            [
-                self._say("mark.target", mark=self.inventory.target.mark),
-                self._say("say.read_again", when=when),
-                self._say("say.run_folder", path=self.folder.name),
-            ]
-        )
+        lines = [
+            self._say("mark.target", mark=self.inventory.target.mark),
+            self._say("say.read_at", when=when),
+            self._say("say.run_folder", path=self.folder.name),
+        ]
+        lines += [self._say("say.inherited", name=name, value=value) for name, value in self.inherited.items()]
+        if not self.folder.supervised and not interactive():
+            lines.append(self._say("say.verify_unsupervised"))
+        return render.Lines(lines)
 
     def _say(self, message: str, **facts: Any) -> str:
         return say(message, self.asked.language, **facts)
@@ -209,13 +213,13 @@ class Run:
         """
         Show the vaults in the selected VMs' regions, as the plan leaves them after this step.
         """
-        return render.vaults(self._here, self._regions, self.asked.language)
+        return render.vaults(self.inventory, self._here, self._regions, self.asked.language)
 
     def policies(self) -> render.Table:
         """
         Show the policies in those vaults, as the plan leaves them after this step.
         """
-        return render.policies(self._here, self._regions, self.asked.language)
+        return render.policies(self.inventory, self._here, self._regions, self.asked.language)
 
     def machines(self) -> render.Table:
         """
@@ -253,9 +257,10 @@ class Run:
 
     def notes(self) -> render.Lines:
         """
-        Say what the plan leaves as it is, and why.
+        Say what the plan leaves as it is in this step, and why; the last notebook says all.
         """
-        return render.Lines(render.notes(self.plan, self.asked.language))
+        step = "" if self.notebook == NOTEBOOKS[-1] else self._number
+        return render.Lines(render.notes(self.plan, self.asked.language, step))
 
     @property
     def _number(self) -> str:
@@ -299,7 +304,8 @@ class Run:
             WriteFailed: some changes did not succeed.
         """
         if not approval.value:
-            return render.Lines([self._say("say.planned_only")])
+            later = self.folder.chained and self.folder.applies
+            return render.Lines([self._say("say.applied_later" if later else "say.planned_only")])
         plan = self.plan
         self.folder.save_plan(plan)
         ended = self.apply_plan(plan, [self._number])

@@ -36,7 +36,7 @@ def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...
             "nothing_selected",
             name="vm_selector",
             value=asked.vm_selector,
-            location=asked.location,
+            where=f" in {asked.location}" if asked.location else "",
             count=len(inventory.vms),
         )
     unmatched = [vm for vm in asked.accept_risk if not any(_is_named(each, vm) for each in chosen)]

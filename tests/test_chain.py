@@ -180,6 +180,7 @@ def test_wrong_input_ends_with_exit_code_2_and_nothing_written(
     result = _runbook("run", "--out", str(tmp_path / "r"), *filled)
 
     assert 2 == result.exit_code, result.output
+    assert not list(tmp_path.glob("r*"))
     assert all(word in result.stderr for word in words), result.stderr
     assert "Traceback" not in result.output
     assert before == contoso.state_digest()

@@ -39,10 +39,11 @@ def test_leave_to_write_is_never_inherited(contoso: Sandbox, tmp_path: Path) -> 
     assert "apply" not in json.loads((tmp_path / "r" / "parameters.json").read_text())
 
 
-def test_an_unnamed_run_goes_on_from_notebook_to_notebook(contoso: Sandbox) -> None:
+def test_an_unnamed_run_goes_on_from_notebook_to_notebook(contoso: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    00 opens a new run, the others join the open one.
+    In JupyterLab, 00 opens a new run and the others join the open one.
     """
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/00_start.ipynb")
     first = open_run("00_start", {})
     second = open_run("01_create_vault", {})
     third = open_run("00_start", {})
@@ -51,15 +52,51 @@ def test_an_unnamed_run_goes_on_from_notebook_to_notebook(contoso: Sandbox) -> N
     assert first.folder.path != third.folder.path
 
 
+def test_two_jobs_without_a_named_folder_share_nothing(contoso: Sandbox) -> None:
+    """
+    Outside JupyterLab an unnamed run is always a new one: nobody inherits another job's values by accident.
+    """
+    first = open_run("01_create_vault", {"vault_name": "rsv-mine"})
+    second = open_run("01_create_vault", {})
+
+    assert first.folder.path != second.folder.path
+    assert "rsv-{location}" == second.asked.vault_name
+
+
+def test_a_value_that_comes_from_the_run_is_said(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    The first output names what was not chosen in this notebook.
+    """
+    folder = str(tmp_path / "r")
+    open_run("00_start", {"run_dir": folder, "vm_selector": "tag:wave=1"})
+    shown = open_run("04_select_vms", {"run_dir": folder, "vm_selector": "all"}).mark.text()
+
+    assert "vm_selector is tag:wave=1" in shown
+    assert "unsupervised" in shown
+
+
+def test_one_notebook_by_hand_makes_the_whole_run_unsupervised(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    That our engine ran the last notebook does not vouch for the others.
+    """
+    folder = str(tmp_path / "r")
+    open_run("01_create_vault", {"run_dir": folder})
+    monkeypatch.setenv("RUNBOOK_SUPERVISED", "1")
+    run = open_run("07_evidence", {"run_dir": folder})
+
+    assert not run.folder.supervised
+
+
 def test_a_sealed_run_is_closed(contoso: Sandbox, tmp_path: Path) -> None:
     """
-    More work in a sealed folder would void its evidence: it is refused by name, and passed over when unnamed.
+    More work in a sealed folder would void its evidence.
     """
-    run = open_run("00_start", {})
+    run = open_run("00_start", {"run_dir": str(tmp_path / "r")})
     run.conclude()
     run.seal()
 
-    assert open_run("01_create_vault", {}).folder.path != run.folder.path
     with pytest.raises(InvalidParameters, match="sealed"):
         open_run("01_create_vault", {"run_dir": run.folder.name})
 

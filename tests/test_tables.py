@@ -97,7 +97,7 @@ def test_a_plan_tells_how_each_change_ended() -> None:
     """
     made = planned(everything(), **EVERYTHING)
     first, *_ = made.changes
-    ended = [row["outcome"] for row in cells(render.plan(made.steps, "", LANGUAGE, {digest(first): "done"}))]
+    ended = [row["outcome"] for row in cells(render.plan(made.steps, "", LANGUAGE, {first.sha256: "done"}))]
 
     assert ["done", *["not written"] * (len(made.changes) - 1)] == ended
 

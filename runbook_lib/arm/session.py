@@ -214,7 +214,7 @@ class Session:
                 raise SignInError("refused", resource=ARM)
             body = response.json() if response.content else None
         except ClientAuthenticationError as error:
-            raise SignInError("no_credential", resource=ARM, problem=error.message) from error
+            raise SignInError("no_credential", resource=ARM, problem=error.message.splitlines()[0]) from error
         except HttpResponseError as error:
             raise ArmError(error.status_code or 0, "HttpResponseError", error.message) from error
         except AzureError as error:
@@ -279,7 +279,7 @@ def open_session(kind: str, journal: Journal) -> Session:
     try:
         claims = _claims(credential.get_token(f"{ARM}/.default").token)
     except ClientAuthenticationError as error:
-        raise SignInError("no_credential", resource=ARM, problem=error.message) from error
+        raise SignInError("no_credential", resource=ARM, problem=error.message.splitlines()[0]) from error
     caller = str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "unknown")
     target = Target(kind="azure", name="AzureCloud", tenant=str(claims.get("tid", "")), caller=caller)
     return Session(target, credential, journal, None)

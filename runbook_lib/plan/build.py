@@ -75,9 +75,11 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
     steps: list[Step] = []
     world = inventory
     for number, planner in _PLANNERS:
+        said = len(notes)
         changes = tuple(
             planner(world, Wanted(before=inventory, asked=asked, jobs=jobs, going=going, notes=notes, day=day))
         )
+        notes[said:] = [note | {"step": number} for note in notes[said:]]
         if changes:
             states, world = freeze(world, changes)
             steps.append(Step(number=number, changes=changes, world=states, digest=digest(states)))
@@ -199,6 +201,12 @@ def _subscription_name(world: Inventory, arm_id: str) -> str:
     return known.name if known else guid
 
 
+def _group_name(world: Inventory, vm: VirtualMachine) -> str:
+    # A subscription's list of VMs has the group in capitals.
+    known = world.groups.get(key(f"/subscriptions/{vm.subscription}/resourceGroups/{vm.resource_group}"))
+    return known.name if known else vm.resource_group
+
+
 def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
     for vault_id in _vaults(jobs):
@@ -210,6 +218,7 @@ def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             continue
         facts = {
             "vault": vault.name,
+            "subscription": _subscription_name(world, vault.id),
             "from": vault.redundancy or "unknown",
             "to": asked.redundancy,
             "restore": "on" if asked.cross_region_restore else "off",
@@ -263,6 +272,7 @@ def _plan_policies(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             facts={
                 "policy": made.name,
                 "vault": vault.name,
+                "subscription": _subscription_name(world, vault.id),
                 "type": asked.policy_type,
                 "schedule": asked.schedule,
                 "time": asked.backup_time,
@@ -282,7 +292,12 @@ def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             kind="discover",
             step="04",
             target=vault_id,
-            facts={"vault": vault_id.rsplit("/", 1)[-1], "count": len(own), "vm_ids": [job.vm.id for job in own]},
+            facts={
+                "vault": vault_id.rsplit("/", 1)[-1],
+                "subscription": _subscription_name(world, vault_id),
+                "count": len(own),
+                "vm_ids": [job.vm.id for job in own],
+            },
         )
         policy_id = f"{vault_id}/backupPolicies/{asked.policy_name}"
         rests_on = [vault_id]
@@ -304,7 +319,7 @@ def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:
                 },
                 facts={
                     "vm": job.vm.name,
-                    "group": job.vm.resource_group,
+                    "group": _group_name(world, job.vm),
                     "vault": vault_id.rsplit("/", 1)[-1],
                     "policy": asked.policy_name,
                 },

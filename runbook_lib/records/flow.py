@@ -1,5 +1,5 @@
 """
-What the runbook makes of an inventory: findings, changes, the plan, verdicts. Imports the standard library only.
+What the runbook makes of an inventory: findings, changes, the plan, verdicts. Imports `codec` and `base`.
 """
 
 from __future__ import annotations
@@ -7,6 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from runbook_lib.records.base import key
+from runbook_lib.records.codec import digest
 
 __all__ = ["Change", "Finding", "Plan", "Status", "Step", "Verdict", "VmVerdict"]
 
@@ -79,6 +82,13 @@ class Change:
     body: dict[str, Any] = field(default_factory=dict)
     irreversible: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """
+        Digest of what is sent where: a plan made anew agrees on it, although it rests on another world.
+        """
+        return digest({"kind": self.kind, "target": key(self.target), "body": self.body})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,9 @@ class Table(Shown):
         """
         Return a table whose first column heads its row.
         """
+        if not len(self.frame):
+            said = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+            return f"<p><b>{escape(self.caption)}</b></p>{said}"
         head = "".join(f'<th scope="col" style="text-align:left">{escape(title)}</th>' for title in self.titles)
         body = "\n".join(f"<tr>{_row(cells)}</tr>" for cells in self._cells())
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
@@ -127,6 +130,8 @@ class Table(Shown):
         """
         Return aligned columns under the caption.
         """
+        if not len(self.frame):
+            return "\n".join([plain(self.caption), *(plain(note) for note in self.notes)])
         rows = [self.titles, *([plain(cell) for cell in cells] for cells in self._cells())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(self.titles))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -20,7 +20,6 @@ from runbook_lib.records import (
     Verdict,
     VirtualMachine,
     VmVerdict,
-    digest,
     key,
 )
 from runbook_lib.render.sinks import Table
@@ -31,6 +30,7 @@ __all__ = [
     "comparison",
     "differences",
     "findings",
+    "machine",
     "machines",
     "network",
     "notes",
@@ -39,6 +39,7 @@ __all__ = [
     "policies",
     "prerequisites",
     "readiness",
+    "remedies",
     "results",
     "sentence",
     "unread",
@@ -46,6 +47,7 @@ __all__ = [
     "why",
 ]
 
+BLOCKING = frozenset(check.id for check in CATALOGUE if check.effect == "blocks")
 BACKUP_EXTENSIONS = ("vmsnapshot", "vmsnapshotlinux")
 
 
@@ -61,17 +63,22 @@ def _remedy(finding: Finding, language: str) -> str:
     return say(named, language, **finding.facts) if exists(named, language) else ""
 
 
-def why(verdict: VmVerdict, own: Iterable[Finding], language: str) -> str:
+def why(verdict: VmVerdict, own: Sequence[Finding], language: str) -> str:
     """
     Say why a VM stands where it does: the sentences of the checks that decided, or what its protection is.
     """
     if verdict.verdict is Verdict.READY:
-        own = [each for each in own if each.case != "none"]
-        return " ".join(
-            [say("verdict.READY", language), *(sentence(e, language) for e in own if e.check == "protection")]
-        )
+        warned = [each for each in own if each.status is Status.WARN and each.check in BLOCKING]
+        return " ".join([say("verdict.READY", language), *(sentence(each, language) for each in warned)])
     deciding = verdict.decisive or ("protection",)
     return " ".join(sentence(each, language) for each in own if each.check in deciding)
+
+
+def remedies(verdict: VmVerdict, own: Sequence[Finding], language: str) -> str:
+    """
+    Say what to do about the checks that decided against a VM; empty when none did.
+    """
+    return " ".join(_remedy(each, language) for each in own if each.check in verdict.decisive)
 
 
 def _by_vm(found: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -81,7 +88,10 @@ def _by_vm(found: Iterable[Finding]) -> dict[str, list[Finding]]:
     return grouped
 
 
-def _machine(inventory: Inventory, arm_id: str) -> dict[str, Any]:
+def machine(inventory: Inventory, arm_id: str) -> dict[str, Any]:
+    """
+    Name a VM as people do: its name, resource group and region.
+    """
     vm = inventory.vms[key(arm_id)]
     return {"vm": vm.name, "resource_group": _group_name(inventory, vm), "region": vm.location}
 
@@ -109,7 +119,7 @@ def readiness(
     """
     grouped = _by_vm(found)
     rows = [
-        _machine(inventory, each.vm)
+        machine(inventory, each.vm)
         | {
             "verdict": each.verdict.value,
             "projected": then[key(each.vm)].value,
@@ -126,7 +136,7 @@ def findings(inventory: Inventory, found: Iterable[Finding], language: str, only
     One row per finding that is not a plain pass, or of the checks in *only*.
     """
     rows = [
-        _machine(inventory, each.resource)
+        machine(inventory, each.resource)
         | {
             "check": say(f"check.{each.check}.title", language),
             "status": each.status.value,
@@ -135,7 +145,7 @@ def findings(inventory: Inventory, found: Iterable[Finding], language: str, only
             "remedy": _remedy(each, language),
         }
         for each in found
-        if (each.check in only if only else not (each.status is Status.PASS and each.guide is Status.PASS))
+        if (each.check in only if only else not {each.status, each.guide} <= {Status.PASS, Status.NOT_NEEDED})
     ]
     columns = ("vm", "resource_group", "check", "status", "guide", "finding", "remedy")
     return Table(say("caption.findings", language), columns, rows, language)
@@ -159,7 +169,7 @@ def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str,
     """
     rows = [
         _change(change, language)
-        | {"outcome": say(f"outcome.{(ended or {}).get(digest(change), 'pending')}", language)}
+        | {"outcome": say(f"outcome.{(ended or {}).get(change.sha256, 'pending')}", language)}
         for step in steps
         for change in step.changes
     ]
@@ -168,11 +178,15 @@ def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str,
     return Table(caption, columns, rows, language, notes=nothing)
 
 
-def notes(made: Plan, language: str) -> list[str]:
+def notes(made: Plan, language: str, step: str = "") -> list[str]:
     """
-    Say what the plan leaves as it is.
+    Say what the plan leaves as it is, in one step or in all.
     """
-    return [say(f"note.{note['id']}", language, **{k: v for k, v in note.items() if k != "id"}) for note in made.notes]
+    return [
+        say(f"note.{note['id']}", language, **{name: value for name, value in note.items() if name != "id"})
+        for note in made.notes
+        if step in ("", note["step"])
+    ]
 
 
 def results(number: str, ended: Iterable[tuple[Change, str, str]], language: str) -> Table:
@@ -197,41 +211,70 @@ def _known(value: str, language: str) -> str:
     return value or say("say.unknown", language)
 
 
-def vaults(inventory: Inventory, regions: Iterable[str], language: str) -> Table:
+def vaults(now: Inventory, then: Inventory, regions: Iterable[str], language: str) -> Table:
     """
-    The vaults of some regions, as they are or as a plan would make them.
+    The vaults of some regions: what is there, and what a plan would make of it.
+
+    Args:
+        then: the inventory as the plan would leave it.
     """
     wanted = set(regions)
     locked = {True: say("say.yes", language), False: say("say.no", language), None: say("say.unknown", language)}
-    rows = [
-        {
-            "vault": vault.name,
-            "resource_group": vault.resource_group,
-            "region": vault.location,
-            "redundancy": _known(vault.redundancy, language),
-            "locked": locked[vault.redundancy_locked],
-            "soft_delete": _known(vault.soft_delete, language),
-            "items": _held(inventory, vault.id) if vault.items_read else say("say.unknown", language),
-        }
-        for _, vault in sorted(inventory.vaults.items())
-        if vault.location in wanted
-    ]
-    columns = ("vault", "resource_group", "region", "redundancy", "locked", "soft_delete", "items")
+    rows = []
+    for each, planned in sorted(then.vaults.items()):
+        if planned.location not in wanted:
+            continue
+        vault = now.vaults.get(each)
+        rows.append(
+            {
+                "vault": planned.name,
+                "subscription": _subscription(now, planned.subscription),
+                "resource_group": planned.resource_group,
+                "region": planned.location,
+                "exists": say("say.yes" if vault else "say.planned_only_short", language),
+                "redundancy": _becomes(vault.redundancy if vault else "", planned.redundancy, language),
+                "locked": locked[vault.redundancy_locked] if vault else locked[False],
+                "soft_delete": _known(vault.soft_delete, language) if vault else "",
+                "items": (_held(now, vault.id) if vault.items_read else say("say.unknown", language)) if vault else 0,
+            }
+        )
+    columns = (
+        "vault",
+        "subscription",
+        "resource_group",
+        "region",
+        "exists",
+        "redundancy",
+        "locked",
+        "soft_delete",
+        "items",
+    )
     return Table(say("caption.vaults", language), columns, rows, language)
+
+
+def _becomes(now: str, then: str, language: str) -> str:
+    if now in ("", then):
+        return _known(then, language)
+    return say("say.becomes", language, now=now, then=then)
+
+
+def _subscription(inventory: Inventory, guid: str) -> str:
+    known = inventory.subscriptions.get(key(f"/subscriptions/{guid}"))
+    return known.name if known else guid
 
 
 def _held(inventory: Inventory, vault_id: str) -> int:
     return sum(key(item.vault_id) == key(vault_id) for item in inventory.items.values())
 
 
-def policies(inventory: Inventory, regions: Iterable[str], language: str) -> Table:
+def policies(now: Inventory, then: Inventory, regions: Iterable[str], language: str) -> Table:
     """
-    The policies in the vaults of some regions, in the words of the parameters.
+    The policies in the vaults of some regions, in the words of the parameters: what is there, and what is planned.
     """
     wanted = set(regions)
     rows = []
-    for _, policy in sorted(inventory.policies.items()):
-        vault = inventory.vaults.get(key(policy.vault_id))
+    for each, policy in sorted(then.policies.items()):
+        vault = then.vaults.get(key(policy.vault_id))
         if vault is None or vault.location not in wanted:
             continue
         terms = policy.terms
@@ -240,6 +283,8 @@ def policies(inventory: Inventory, regions: Iterable[str], language: str) -> Tab
             {
                 "policy": policy.name,
                 "vault": vault.name,
+                "subscription": _subscription(now, vault.subscription),
+                "exists": say("say.yes" if each in now.policies else "say.planned_only_short", language),
                 "type": terms.get("policy_type", ""),
                 "schedule": terms.get("schedule", ""),
                 "time": terms.get("backup_time", ""),
@@ -247,7 +292,7 @@ def policies(inventory: Inventory, regions: Iterable[str], language: str) -> Tab
                 "retention": ", ".join(kept),
             }
         )
-    columns = ("policy", "vault", "type", "schedule", "time", "zone", "retention")
+    columns = ("policy", "vault", "subscription", "exists", "type", "schedule", "time", "zone", "retention")
     return Table(say("caption.policies", language), columns, rows, language)
 
 
@@ -285,7 +330,7 @@ def network(inventory: Inventory, found: Iterable[Finding], language: str) -> Ta
         say("caption.network", language),
         ("vm", "resource_group", "status", "guide", "finding"),
         [
-            _machine(inventory, each.resource)
+            machine(inventory, each.resource)
             | {"status": each.status.value, "guide": each.guide.value, "finding": sentence(each, language)}
             for each in found
             if each.check == "network-outbound"
@@ -304,9 +349,7 @@ def prerequisites(
     protected = {
         key(each.resource) for each in found if each.check == "protection" and each.case in ("protected", "pending")
     }
-    agents = {
-        key(each.resource) for each in found if each.check == "agent" and each.status in (Status.PASS, Status.WARN)
-    }
+    agents = {key(each.resource) for each in found if each.check == "agent" and each.status is Status.PASS}
     network = {
         key(each.resource)
         for each in found
@@ -357,7 +400,7 @@ def comparison(
     """
     grouped = _by_vm(found)
     rows = [
-        _machine(inventory, each.vm)
+        machine(inventory, each.vm)
         | {
             "before": before[key(each.vm)].value if key(each.vm) in before else say("say.unknown", language),
             "after": each.verdict.value,

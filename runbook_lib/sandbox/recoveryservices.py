@@ -164,8 +164,8 @@ def _operation_result(call: Call) -> Answer:
     operation = _operation(call)
     if operation["status"] == "InProgress":
         return Answer(status=202, headers=_poll_headers(call, operation["id"]))
-    vault = call.state.get(f"{call.group_scope}/providers/{VAULT}/{call.names['vault']}")
-    return Answer(status=204) if vault is None else Answer(status=200, body=call.echo(vault_view(vault)))
+    # The result lives under the vault, so that of a deletion is gone with it.
+    return Answer(status=200, body=call.echo(vault_view(find_vault(call))))
 
 
 def _operation(call: Call) -> Body:

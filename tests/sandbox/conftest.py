@@ -316,7 +316,10 @@ def _vm(
         "vmId": f"vmid-of-{name}",
         "provisioningState": "Succeeded",
         "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
-        "storageProfile": {"osDisk": {"osType": os, "managedDisk": {}}, "dataDisks": disks or []},
+        "storageProfile": {
+            "osDisk": {"osType": os, "createOption": "FromImage", "managedDisk": {}},
+            "dataDisks": [{"createOption": "Empty", **disk} for disk in disks or []],
+        },
         "networkProfile": {"networkInterfaces": [{"id": ids.network("networkInterfaces", "nic-web")}]},
     }
     if security is not None:

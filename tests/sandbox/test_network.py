@@ -118,7 +118,7 @@ def test_a_stored_rule_is_normal(azure: Any) -> None:
     """
     Words are spelled as the service spells them, and lists that were left out are empty.
     """
-    rule = put(azure, protocol="tcp", access="allow", direction="outbound").result()
+    rule = put(azure, protocol="Tcp", access="allow", direction="outbound").result()
 
     assert ("Tcp", "Allow", "Outbound", "Succeeded") == (
         rule.protocol,

@@ -407,7 +407,7 @@ def test_a_vault_with_items_is_not_deleted(send: Any, ids: Any) -> None:
 
 def test_an_empty_vault_is_deleted(azure: Any, send: Any, ids: Any, sandbox: Any) -> None:
     """
-    202 with both headers; then the vault and all in it are gone, and a repetition is 204.
+    202 with both headers; then the vault, all in it and the result are gone, and a repetition is 204.
     """
     path = ids.vault.replace("rsv-old", "rsv-new")
     create(azure).result()
@@ -416,7 +416,7 @@ def test_an_empty_vault_is_deleted(azure: Any, send: Any, ids: Any, sandbox: Any
 
     assert 202 == accepted.status_code
     assert "Succeeded" == send("GET", accepted.headers["Azure-AsyncOperation"]).json()["status"]
-    assert 204 == send("GET", accepted.headers["Location"]).status_code
+    assert 404 == send("GET", accepted.headers["Location"]).status_code
     with pytest.raises(ResourceNotFoundError):
         azure.vaults.vaults.get("rg-vault", "rsv-new")
     assert [] == [body["id"] for body in sandbox.resources() if "/rsv-new" in body["id"]]

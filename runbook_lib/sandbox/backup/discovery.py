@@ -137,9 +137,14 @@ def _wanted(call: Call) -> dict[str, str]:
 
 
 def _backup_status(call: Call) -> Answer:
-    vm_id = _asked_vm(call)
-    if call.state.get(vm_id) is None:
-        raise _no_vm(vm_id)
+    try:
+        vm_id = _existing_vm(call)
+    except ArmError as error:
+        # The specs have no error for this operation: what is wrong stands in the body.
+        refusal = {"errorCode": error.code, "errorMessage": error.error["message"]}
+        return Answer(
+            status=200, body={"protectionStatus": "Invalid", **refusal, "objectType": "BackupStatusResponse"}
+        )
     body: Body = {
         "protectionStatus": "NotProtected",
         "fabricName": "Azure",
@@ -160,9 +165,10 @@ def _backup_status(call: Call) -> Answer:
 
 
 def _pre_validate(call: Call) -> Answer:
-    vm_id = _asked_vm(call)
-    names = lower_names(vm_id)
+    names: Body = {}
     try:
+        vm_id = _asked_vm(call)
+        names = lower_names(vm_id)
         _check_both(call, vm_id)
     except ArmError as error:
         refusal = {
@@ -195,6 +201,13 @@ def _asked_vm(call: Call) -> str:
     vm_id = call.body.get("resourceId")
     if call.body.get("resourceType") != "VM" or not isinstance(vm_id, str) or f"/{VM_TYPE}/" not in key_of(vm_id):
         raise refusal("BMSUserErrorInvalidInput")
+    return vm_id
+
+
+def _existing_vm(call: Call) -> str:
+    vm_id = _asked_vm(call)
+    if call.state.get(vm_id) is None:
+        raise _no_vm(vm_id)
     return vm_id
 
 

@@ -53,7 +53,8 @@ def _status(call: Call) -> Answer:
 
 def _result(call: Call) -> Answer:
     operation = _find(call)
-    if operation["status"] == "InProgress":
+    # The result of a policy is the policy at any time; the specs have no other answer for it.
+    if operation["status"] == "InProgress" and operation["kind"] != "policy.update":
         return Answer(status=202, headers={"Location": call.url(call.path), "Retry-After": "60"})
     if operation["error"] is not None:
         raise backup_error(400, operation["error"]["code"], operation["error"]["message"])

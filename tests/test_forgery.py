@@ -1,0 +1,304 @@
+"""
+Forged evidence: hashes that were rebuilt do not help, and what is no evidence is refused with its name.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sealed import Edit, edit, made, problems, reattest
+
+from runbook_lib.errors import BrokenEvidence
+from runbook_lib.evidence import ATTESTATION, seal, verify, write_json
+from runbook_lib.folder import SUPERVISED
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    The folder of a run that was applied: one VM enabled, one blocked; sealed.
+    """
+    monkeypatch.setenv(SUPERVISED, "1")
+    folder = made(tmp_path / "run")
+    seal(folder)
+    return folder
+
+
+# --- what was forged and sealed again -----------------------------------------------------------------------------
+
+
+def blocked(outcome: dict[str, Any]) -> dict[str, Any]:
+    """
+    The row of the VM that is blocked.
+    """
+    row: dict[str, Any] = next(each for each in outcome["verdicts"] if each["verdict"] == "BLOCKED")
+    return row
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda o: blocked(o).update(verdict="PROTECTED"),
+        lambda o: blocked(o).update(verdict="READY", decisive=[]),
+        lambda o: blocked(o).update(decisive=["region"]),
+        lambda o: blocked(o).pop("decisive"),
+        lambda o: blocked(o).update(before="READY"),
+        lambda o: o["verdicts"].remove(blocked(o)),
+        lambda o: o["verdicts"].append(blocked(o) | {"vm": "/subscriptions/other"}),
+        lambda o: o.update(counts={"ENABLED": 2}),
+        lambda o: o["counts"].pop("BLOCKED"),
+        lambda o: (blocked(o).update(verdict="ENABLED", decisive=[]), o.update(counts={"ENABLED": 2})),
+    ],
+)
+def test_an_outcome_that_its_findings_do_not_bear_out_is_found(run: Path, forge: Edit) -> None:
+    """
+    All hashes rebuilt: the verdicts are recomputed.
+    """
+    edit(run / "outcome.json", forge)
+    seal(run)
+
+    assert [("claim_outcome", "outcome.json")] == problems(run)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda f: f["after"].clear(),
+        lambda f: f.update(after=[each for each in f["after"] if each["status"] != "FAIL"]),
+        lambda f: [each.update(status="PASS", guide="PASS") for each in f["after"] if each["status"] == "FAIL"],
+        lambda f: [each.update(status="UNKNOWN") for each in f["after"] if each["check"] == "region"],
+        lambda f: [each.update(case="protected") for each in f["after"] if each["check"] == "protection"],
+        lambda f: f.update(after=[each for each in f["after"] if each["check"] != "protection"]),
+        lambda f: [each.update(resource="/subscriptions/x") for each in f["after"]],
+        lambda f: [each.update(status="PASS") for each in f["before"] if each["check"] == "agent"],
+        lambda f: f.update(before=f["before"][:3]),
+    ],
+)
+def test_findings_that_do_not_bear_out_the_outcome_are_found(run: Path, forge: Edit) -> None:
+    """
+    Before as well as after the run.
+    """
+    edit(run / "findings.json", forge)
+    seal(run)
+
+    assert [("claim_outcome", "outcome.json")] == problems(run)
+
+
+def test_findings_of_another_target_are_found(run: Path) -> None:
+    """
+    What was rehearsed is not passed off as Azure's.
+    """
+    edit(run / "findings.json", lambda found: found.update(target="AZURE AzureCloud, tenant t"))
+    seal(run)
+
+    assert [("claim_target", "findings.json")] == problems(run)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda s: s["predicate"].update(result="PASSED"),
+        lambda s: s["predicate"].update(failedTests=[]),
+        lambda s: s["predicate"].update(passedTests=s["predicate"]["passedTests"] + s["predicate"]["failedTests"]),
+        lambda s: s["predicate"]["runbook"].update(target="AZURE AzureCloud, tenant t"),
+        lambda s: s["predicate"]["runbook"].update(plan_digest="0" * 64),
+        lambda s: s["predicate"]["runbook"].update(applied=False),
+        lambda s: s["predicate"]["runbook"].update(supervised=False),
+        lambda s: s["predicate"].update(configuration=[]),
+    ],
+)
+def test_an_attestation_that_sums_the_outcome_up_otherwise_is_found(run: Path, forge: Edit) -> None:
+    """
+    Every file is as it was sealed, but the statement says something else of them.
+    """
+    reattest(run, forge)
+
+    assert [("claim_attested", "outcome.json")] == problems(run)
+
+
+def test_an_incomplete_run_cannot_be_attested_complete(run: Path) -> None:
+    """
+    The attestation alone does not make it so.
+    """
+    edit(run / "outcome.json", lambda outcome: outcome.update(complete=False))
+    seal(run)
+    assert not verify(run).accepted
+    reattest(run, lambda statement: statement["predicate"]["runbook"].update(complete=True))
+
+    assert [("claim_attested", "outcome.json")] == problems(run)
+
+
+def test_a_subject_that_was_taken_out_of_the_statement_is_found(run: Path) -> None:
+    """
+    Its file was added, then, as far as the statement goes.
+    """
+    reattest(run, lambda statement: statement["subject"].pop(0))
+
+    assert ["added_file"] == [kind for kind, _ in problems(run)]
+
+
+def test_a_subject_outside_of_the_folder_is_not_read(run: Path, tmp_path: Path) -> None:
+    """
+    A name that leads elsewhere is simply not there.
+    """
+    (tmp_path / "secret").write_text("x", encoding="utf-8")
+    digest = hashlib.sha256(b"x").hexdigest()
+    reattest(run, lambda s: s["subject"].append({"name": "../secret", "digest": {"sha256": digest}}))
+
+    assert [("missing_file", "../secret")] == problems(run)
+
+
+# --- what is no evidence ------------------------------------------------------------------------------------------
+
+
+def test_a_run_without_its_attestation_is_incomplete(run: Path) -> None:
+    """
+    Whatever its other files say: a kernel that died leaves just that.
+    """
+    (run / ATTESTATION).unlink()
+
+    with pytest.raises(BrokenEvidence, match=r"has no attestation\.dsse\.json: the run is INCOMPLETE"):
+        verify(run)
+
+
+def test_a_folder_that_is_not_there_is_no_evidence(tmp_path: Path) -> None:
+    """
+    Nor is a file in its place.
+    """
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+
+    for path in (tmp_path / "nothing", tmp_path / "file"):
+        with pytest.raises(BrokenEvidence):
+            verify(path)
+
+
+def test_a_run_without_an_outcome_cannot_be_sealed(tmp_path: Path) -> None:
+    """
+    There is nothing to attest.
+    """
+    with pytest.raises(BrokenEvidence, match=r"has no outcome\.json"):
+        seal(tmp_path)
+    assert [] == list(tmp_path.iterdir())
+
+
+def envelope(payload: Any = b"{}", **other: Any) -> bytes:
+    """
+    An envelope around some payload.
+    """
+    encoded = base64.b64encode(payload).decode() if isinstance(payload, bytes) else payload
+    return json.dumps(
+        {"payload": encoded, "payloadType": "application/vnd.in-toto+json", "signatures": []} | other
+    ).encode()
+
+
+def wrapped(**members: Any) -> bytes:
+    """
+    An envelope around a statement with some members.
+    """
+    usual: dict[str, Any] = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "predicateType": "https://in-toto.io/attestation/test-result/v0.1",
+        "subject": [],
+        "predicate": {"runbook": {"target": "t", "complete": True, "supervised": True}},
+    }
+    return envelope(json.dumps(usual | members).encode())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"5",
+        b'"x"',
+        b"{}",
+        b"[" * 100_000,
+        envelope(b""),
+        envelope(b"[]"),
+        envelope(b"null"),
+        envelope(b"{}"),
+        envelope(b"\xff"),
+        envelope(b"[" * 100_000),
+        envelope(None),
+        envelope(5),
+        envelope("a"),
+        envelope(signatures=None),
+        envelope(signatures=[5]),
+        envelope(signatures=[{"sig": "x"}]),
+        wrapped(_type="https://in-toto.io/Statement/v0.1"),
+        wrapped(predicateType="https://slsa.dev/provenance/v1"),
+        wrapped(subject=None),
+        wrapped(subject=[5]),
+        wrapped(subject=[{"name": "x"}]),
+        wrapped(subject=[{"name": "x", "digest": "y"}]),
+        wrapped(subject=[{"digest": {"sha256": "y"}}]),
+        wrapped(predicate=None),
+        wrapped(predicate={}),
+        wrapped(predicate={"runbook": []}),
+        wrapped(predicate={"runbook": {"target": "t", "complete": True}}),
+        json.dumps(json.loads(wrapped()) | {"payloadType": "application/json"}).encode(),
+    ],
+)
+def test_what_is_no_attestation_is_refused(run: Path, content: bytes) -> None:
+    """
+    Whatever stands in the file: the error names it, and nothing else breaks.
+    """
+    (run / ATTESTATION).write_bytes(content)
+
+    with pytest.raises(BrokenEvidence, match=r"attestation\.dsse\.json cannot be read"):
+        verify(run)
+
+
+@pytest.mark.parametrize("subject", [{"name": 5, "digest": {"sha256": "x"}}, {"name": "a", "digest": {"sha256": 5}}])
+def test_a_subject_of_another_type_is_a_file_that_is_missing(run: Path, subject: dict[str, Any]) -> None:
+    """
+    It can name nothing that is there.
+    """
+    reattest(run, lambda statement: statement["subject"].append(subject))
+
+    assert [("missing_file", str(subject["name"]))] == problems(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("outcome.json", []),
+        ("outcome.json", {}),
+        ("outcome.json", {"verdicts": [{}]}),
+        ("findings.json", []),
+        ("findings.json", {"target": "t"}),
+        ("findings.json", {"target": "t", "before": [], "after": [{}]}),
+        ("findings.json", {"target": "t", "before": [], "after": [5]}),
+        ("findings.json", {"before": [], "after": []}),
+    ],
+)
+def test_documents_that_are_not_what_they_should_be_are_refused(run: Path, name: str, content: Any) -> None:
+    """
+    Sealed as they are, by somebody who rebuilt the hashes.
+    """
+    write_json(run / name, content)
+    digest = hashlib.sha256((run / name).read_bytes()).hexdigest()
+    reattest(run, lambda s: [each["digest"].update(sha256=digest) for each in s["subject"] if each["name"] == name])
+
+    with pytest.raises(BrokenEvidence, match="cannot be read"):
+        verify(run)
+
+
+@pytest.mark.parametrize("name", ["outcome.json", "findings.json"])
+def test_evidence_without_its_main_documents_is_refused(run: Path, name: str) -> None:
+    """
+    Even if the statement does not list them.
+    """
+    (run / name).unlink()
+    reattest(run, lambda s: s.update(subject=[each for each in s["subject"] if each["name"] != name]))
+
+    with pytest.raises(BrokenEvidence, match=f"has no {name}"):
+        verify(run)

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# What npm writes when it has installed the validator of the fidelity gates.
+OAV = tests/fidelity/node_modules/.package-lock.json
 ifndef RUN_DIR
 RUN_DIR := runs/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell $(PYTHON) -c 'import os; print(os.urandom(3).hex())')
 endif
@@ -39,12 +41,15 @@ docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/build.py
 
 # The sandbox against Microsoft's specs and recorded traffic, found at RUNBOOK_REFERENCE.
-fidelity: $(VENV)/dev.stamp
-	@test -n "$(RUNBOOK_REFERENCE)" || { echo "fidelity needs reference data: set RUNBOOK_REFERENCE to its folder"; exit 1; }
-	RUNBOOK_REFERENCE=$(RUNBOOK_REFERENCE) $(BIN)/python -m pytest -m "not e2e" tests/sandbox tests/test_recorded.py
+fidelity: $(VENV)/dev.stamp $(OAV)
+	@test -n "$(RUNBOOK_REFERENCE)" || { \
+		echo "fidelity needs reference data: make RUNBOOK_REFERENCE=FOLDER fidelity; docs/fidelity-data.md tells how to fill it"; \
+		exit 1; }
+	RUNBOOK_REFERENCE=$(RUNBOOK_REFERENCE) $(BIN)/python -m pytest -m "not e2e" \
+		tests/fidelity tests/sandbox tests/test_recorded.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules
 
 $(VENV)/run.stamp: pyproject.toml requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -53,4 +58,9 @@ $(VENV)/run.stamp: pyproject.toml requirements.txt constraints.txt
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[run,dev]'
+	touch $@
+
+$(OAV): tests/fidelity/package.json tests/fidelity/package-lock.json
+	@command -v npm >/dev/null || { echo "fidelity needs Node.js 20 or later with npm: apt-get install npm"; exit 1; }
+	cd tests/fidelity && npm ci --loglevel=error --no-audit --no-fund
 	touch $@

@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import load_notebook_node
 
 from runbook_lib import errors, evidence
-from runbook_lib.errors import InvalidParameters, RunbookError
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import declared_parameters, environment, start_kernel
 from runbook_lib.parameters import Parameters
@@ -83,25 +83,35 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None]) -> 
         try:
             for name in NOTEBOOKS[:-1]:
                 _execute(name, replace(asked, apply=False), folder, kernel, progress)
-            if asked.apply:
-                _apply(asked, folder, progress)
+            stopped = _apply(asked, folder, progress) if asked.apply else None
             _execute(NOTEBOOKS[-1], asked, folder, kernel, progress)
         finally:
             kernel.shutdown_kernel(now=True)
+    if stopped is not None:
+        # What was sent until then is on record; the run is left open.
+        raise stopped
     outcome = evidence.read_json(out / "outcome.json")
     # A run with failed changes is not at its end: unsealed, it is INCOMPLETE and can be resumed.
     digest = "" if outcome["changes"].get("failed") else evidence.seal(out)
     return ChainResult(folder=out, outcome=outcome, digest=digest)
 
 
-def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]) -> None:
+def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]) -> RunbookError | None:
+    """
+    Apply the plan step by step; return what stopped it, if a step was refused.
+    """
     run = Run(folder, asked)
     plan = run.plan
     folder.save_plan(plan)
     for step in plan.steps:
         progress(say("say.progress_step", asked.language, step=step.number, count=len(step.changes)))
-        for each in run.apply_plan(plan, [step.number]):
+        try:
+            ended = run.apply_plan(plan, [step.number])
+        except (Drift, PlanRefused) as error:
+            return error
+        for each in ended:
             progress(run.progress(each))
+    return None
 
 
 def _execute(

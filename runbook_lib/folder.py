@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from runbook_lib.errors import BrokenEvidence, InvalidParameters
 from runbook_lib.evidence import ATTESTATION, read_json, write_json
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
-from runbook_lib.records import Inventory, Plan, decode, key
+from runbook_lib.plan import plan_digest
+from runbook_lib.records import Inventory, Plan, Step, decode, digest, key
 
-__all__ = ["CHAINED", "NOTEBOOKS", "SUPERVISED", "RunFolder", "interactive", "open_folder", "runs_home"]
+__all__ = ["CHAINED", "GIVEN", "NOTEBOOKS", "SUPERVISED", "RunFolder", "interactive", "open_folder", "runs_home"]
 
 NOTEBOOKS = (
     "00_start",
@@ -34,6 +36,8 @@ NOTEBOOKS = (
 # Set by the papermill engine, which has checked names and types before the kernel started.
 SUPERVISED = "RUNBOOK_SUPERVISED"
 CHAINED = "RUNBOOK_CHAIN"
+# Names of the parameters that the engine was given: they count even where they equal their default.
+GIVEN = "RUNBOOK_GIVEN"
 
 
 def runs_home() -> Path:
@@ -196,10 +200,21 @@ class RunFolder:
 
     def save_plan(self, plan: Plan) -> None:
         """
-        Keep the plan, unless some of an earlier one was sent already: what was approved must stay on record.
+        Keep the plan; changes of an earlier one that were tried stay on record before those of the new one.
         """
-        if self.plan() is None or not self.outcomes():
-            write_json(self.path / "plan.json", plan)
+        tried = self.ended()
+        earlier = self.plan()
+        steps = {step.number: step for step in plan.steps}
+        for step in earlier.steps if earlier else ():
+            kept = tuple(change for change in step.changes if change.sha256 in tried)
+            new = steps.get(step.number, Step(number=step.number))
+            known = {change.sha256 for change in kept}
+            merged = kept + tuple(change for change in new.changes if change.sha256 not in known)
+            if kept:
+                world = step.world | new.world
+                steps[step.number] = Step(number=step.number, changes=merged, world=world, digest=digest(world))
+        ordered = tuple(steps[number] for number in sorted(steps))
+        write_json(self.path / "plan.json", replace(plan, steps=ordered, digest=plan_digest(ordered)))
 
     def ended(self) -> dict[str, str]:
         """
@@ -211,19 +226,14 @@ class RunFolder:
 
     def outcomes(self) -> dict[str, int]:
         """
-        Count how changes ended.
+        Count how changes ended, by the journal's last word on each thing that was to be changed.
         """
-        return dict(Counter(self.ended().values()))
-
-    def written(self) -> set[str]:
-        """
-        Return the keys of what was written in this run.
-        """
-        return {
-            key(entry["target"])
+        last = {
+            (entry["kind"], key(entry["target"]), entry["part"]): entry["outcome"]
             for entry in self.journal.entries()
-            if entry["entry"] == "result" and entry["outcome"] != "failed"
+            if entry["entry"] == "result"
         }
+        return dict(Counter(last.values()))
 
 
 def _decoded(kind: type[Any], path: Path) -> Any:

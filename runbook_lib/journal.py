@@ -95,4 +95,11 @@ class Journal:
 
 
 def _named(change: Change) -> dict[str, str]:
-    return {"kind": change.kind, "step": change.step, "target": change.target, "change_sha256": change.sha256}
+    return {
+        "kind": change.kind,
+        "step": change.step,
+        "target": change.target,
+        # Several rules go into one security group.
+        "part": change.facts.get("rule", ""),
+        "change_sha256": change.sha256,
+    }

@@ -20,7 +20,7 @@ from papermill.engines import NBClientEngine
 from papermill.inspection import _infer_parameters
 
 from runbook_lib.errors import InvalidParameters
-from runbook_lib.folder import SUPERVISED
+from runbook_lib.folder import GIVEN, SUPERVISED
 from runbook_lib.parameters import build
 
 __all__ = ["declared_parameters", "environment", "execute", "start_kernel"]
@@ -36,7 +36,8 @@ def execute(nb: NotebookNode, kernel_name: str, **options: Any) -> NotebookNode:
         InvalidParameters: before a kernel starts.
     """
     _check(nb)
-    with environment({SUPERVISED: "1"}):
+    given = ",".join(nb.metadata.get("papermill", {}).get("parameters", {}))
+    with environment({SUPERVISED: "1", GIVEN: given}):
         executed: NotebookNode = _Engine.execute_notebook(nb, kernel_name, **options)
         return executed
 

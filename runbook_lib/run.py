@@ -6,6 +6,7 @@ This is what the notebooks hold on to, whether a person walks through them or pa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,23 +16,29 @@ from runbook_lib.arm.apply import Applied, apply_step, check_plan
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
 from runbook_lib.conclusion import conclude, findings_on, verdicts_on
-from runbook_lib.errors import RunbookError, WriteFailed
-from runbook_lib.folder import NOTEBOOKS, RunFolder, interactive, open_folder
+from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError, WriteFailed
+from runbook_lib.folder import GIVEN, NOTEBOOKS, RunFolder, interactive, open_folder
 from runbook_lib.parameters import NAMES, Parameters, build, schema
-from runbook_lib.plan import Difference, compare, project
+from runbook_lib.plan import Difference, compare, is_done, project
 from runbook_lib.plan import build as build_plan
 from runbook_lib.records import (
     Finding,
     Inventory,
     Plan,
+    Step,
+    Verdict,
     VirtualMachine,
     VmVerdict,
+    digest,
     key,
 )
 from runbook_lib.selection import select
 from runbook_lib.text import say
 
 __all__ = ["Run", "open_run"]
+
+# Parameters that decide what has to be read.
+_SELECTING = ("subscription_ids", "vm_selector", "location", "vault_subscription")
 
 
 def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
@@ -52,7 +59,10 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     folder = open_folder(str(given.get("run_dir", "")), new=notebook == NOTEBOOKS[0])
     defaults = {row.name: row.default for row in schema()}
     stored = folder.parameters()
-    values = stored | {n: v for n, v in given.items() if n not in stored or v != defaults[n]}
+    if stored and stored["target"] != given.get("target", stored["target"]):
+        raise InvalidParameters("target_conflict", name="target", resource=folder.name, target=stored["target"])
+    named = os.environ.get(GIVEN, "").split(",")
+    values = stored | {n: v for n, v in given.items() if n not in stored or n in named or v != defaults[n]}
     asked = build(values | {"run_dir": folder.name})
     run = Run(folder, asked)
     run.inherited = {name: value for name, value in stored.items() if name in given and values[name] != given[name]}
@@ -71,6 +81,7 @@ class Run:
         self.notebook = ""
         self.inherited: dict[str, Any] = {}
         self._after: Inventory | None = None
+        self._failed: set[str] = set()
         self.folder.save_parameters(asked)
 
     def arrive(self, notebook: str) -> None:
@@ -78,6 +89,8 @@ class Run:
         Note that *notebook* is being worked on; the first one reads the estate anew.
         """
         self.notebook = notebook
+        if notebook == NOTEBOOKS[0] and self.folder.inventory("before") is not None:
+            self.read_again()
         self.folder.visit(notebook)
 
     @cached_property
@@ -281,8 +294,11 @@ class Run:
         Raises:
             InvalidParameters: a value breaks a rule; the parameters stay as they were.
         """
-        self.asked = build(self.asked.as_dict() | form.values)
+        earlier, self.asked = self.asked, build(self.asked.as_dict() | form.values)
         self.folder.save_parameters(self.asked)
+        if any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
+            # Another selection needs other reads: subscriptions, and single instance views.
+            self.read_again()
         return render.parameter_values(
             {name: self.asked.as_dict()[name] for name in form.names}, self.asked.language, only=form.names
         )
@@ -291,7 +307,7 @@ class Run:
         """
         Ask for approval of this step's plan; parameter `apply` is its initial value.
         """
-        return ui.Approval(self._say("say.approve"), self.asked.apply)
+        return ui.Approval(self._say("say.approve"), self.asked.apply, digest(self.plan.step(self._number)))
 
     # --- what is done --------------------------------------------------------------------------------------------
 
@@ -307,9 +323,14 @@ class Run:
             later = self.folder.chained and self.folder.applies
             return render.Lines([self._say("say.applied_later" if later else "say.planned_only")])
         plan = self.plan
+        if digest(plan.step(self._number)) != approval.step:
+            raise PlanRefused("not_shown", step=self._number)
         self.folder.save_plan(plan)
-        ended = self.apply_plan(plan, [self._number])
-        self.read_again()
+        try:
+            ended = self.apply_plan(plan, [self._number])
+        finally:
+            # Also after drift: the next plan must be made on the world as it is.
+            self.read_again()
         table = render.results(
             self._number, [(each.change, each.outcome, _detail(each)) for each in ended], self.asked.language
         )
@@ -319,6 +340,9 @@ class Run:
     def apply_plan(self, plan: Plan, numbers: Sequence[str]) -> list[Applied]:
         """
         Apply the steps *numbers* of a plan, each on what is read just before it.
+
+        Raises:
+            Drift, PlanRefused: nothing of the step was sent.
         """
         if self.asked.target == "azure":
             raise RunbookError("azure_read_only")
@@ -329,9 +353,35 @@ class Run:
                 continue
             self.folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
             observed = read_inventory(self.session, self.asked)
-            for each in apply_step(self.session, observed, step):
+            for each in apply_step(self.session, observed, step, self._failed, self._refused(observed, step)):
                 ended.append(each)
+                if each.outcome == "failed":
+                    self._failed.add(key(each.change.target))
         return ended
+
+    def _refused(self, observed: Inventory, step: Step) -> dict[str, str]:
+        """
+        Say which VMs of a step may no longer be enabled, by the key of their item: their verdict is drawn once more.
+        """
+        found = self.findings(observed)
+        verdicts = {key(each.vm): each for each in self.verdicts(observed, found)}
+        refused: dict[str, str] = {}
+        for change in step.changes:
+            if change.kind != "protect":
+                continue
+            vm = verdicts.get(key(change.body["properties"]["sourceResourceId"]))
+            if vm is None:
+                refused[key(change.target)] = self._say("say.vm_gone")
+                continue
+            held_back = vm.verdict in (Verdict.BLOCKED, Verdict.UNDETERMINED) and not vm.accepted_risk
+            elsewhere = any(
+                item.protection != "stopped" and not item.soft_deleted and key(item.id) != key(change.target)
+                for item in observed.items_of(vm.vm)
+            )
+            if held_back or elsewhere:
+                own = [each for each in found if each.resource == vm.vm]
+                refused[key(change.target)] = render.why(vm, own, self.asked.language)
+        return refused
 
     def progress(self, each: Applied) -> str:
         """
@@ -347,11 +397,9 @@ class Run:
         List where the world is not as the applied changes promised; empty when nothing was applied.
         """
         plan = self.folder.plan()
-        done = self.folder.written()
-        if plan is None or not done:
-            return ()
-        wrote = [change for change in plan.changes if key(change.target) in done]
-        return compare(project(self.before, plan.changes), self.inventory, wrote)
+        ended = self.folder.ended()
+        wrote = [change for change in plan.changes if ended.get(change.sha256) in ("done", "adopted")] if plan else []
+        return compare(project(self.before, wrote), self.inventory, wrote)
 
     def conclude(self) -> render.Table:
         """
@@ -360,7 +408,18 @@ class Run:
         if self.folder.plan() is None:
             self.folder.save_plan(self.plan)
         self.read_again()
+        self._read_back()
         return conclude(self.folder, self.asked, self.before, self.inventory, self.differences())
+
+    def _read_back(self) -> None:
+        """
+        Set right what the journal has as failed: a write whose answer was lost may have been made all the same.
+        """
+        plan = self.folder.plan()
+        ended = self.folder.ended()
+        for change in plan.changes if plan else ():
+            if ended.get(change.sha256) == "failed" and is_done(self.inventory, change):
+                self.folder.journal.result(change, "adopted", read_back=True)
 
     def show_differences(self) -> render.Table:
         """

@@ -60,10 +60,14 @@ class Form(ipywidgets.VBox):  # type: ignore[misc]
 class Approval(ipywidgets.Checkbox):  # type: ignore[misc]
     """
     A box to tick before a step is applied.
+
+    Attributes:
+        step: digest of the step that was on screen; another one is not approved by it.
     """
 
-    def __init__(self, words: str, value: bool) -> None:
+    def __init__(self, words: str, value: bool, step: str) -> None:
         self._words = words
+        self.step = step
         super().__init__(value=value, description=words, indent=False, **_WIDE)
         self.add_class("rb-approve")
 

@@ -278,6 +278,17 @@ def test_half_a_surrogate_pair_does_not_break_a_digest() -> None:
     assert digest({"tag": "\ud800"}) != digest({"tag": "\\ud800"})
 
 
+def test_a_change_made_anew_is_the_same_change() -> None:
+    """
+    What is sent where names it; what it rests on and how it reads may differ when a run is resumed.
+    """
+    one = Change(kind="protect", step="04", target="/A/b", reads=("/c",), body={"x": 1}, facts={"vm": "a"})
+
+    assert one.sha256 == dataclasses.replace(one, target="/a/B", reads=(), facts={}).sha256
+    others: list[dict[str, Any]] = [{"kind": "x"}, {"target": "/a/c"}, {"body": {}}]
+    assert 3 == len({dataclasses.replace(one, **other).sha256 for other in others} - {one.sha256})
+
+
 @pytest.mark.parametrize(
     ("arm_id", "same"),
     [

@@ -27,7 +27,7 @@ from builders import (
 from runbook_lib import checks, render
 from runbook_lib.parameters import NAMES
 from runbook_lib.plan import project
-from runbook_lib.records import Extension, Verdict, VmVerdict, digest, key
+from runbook_lib.records import Extension, Verdict, VmVerdict, key
 from runbook_lib.render import Table
 
 LANGUAGE = "en"
@@ -107,9 +107,68 @@ def test_what_is_unknown_is_not_shown_as_no() -> None:
     A vault whose items or lock could not be read is not an empty, unlocked one.
     """
     world = with_records(estate(), vault(items_read=False, redundancy_locked=None, redundancy=""))
-    (row,) = cells(render.vaults(world, ["westeurope"], LANGUAGE))
+    (row,) = cells(render.vaults(world, world, ["westeurope"], LANGUAGE))
 
     assert ["unknown"] * 4 == [row[name] for name in ("redundancy", "locked", "soft_delete", "items")]
+
+
+def test_a_vault_is_shown_as_it_is_and_as_the_plan_leaves_it() -> None:
+    """
+    Nobody takes a vault that is planned for one that is there.
+    """
+    there = with_records(estate(), vault(redundancy=""), group(), vault("rsv-old", "rg-old"))
+    planned_one = project(estate(), planned(estate(), redundancy="ZoneRedundant").changes)
+    changed = project(there, planned(there, redundancy="ZoneRedundant").changes)
+
+    assert [("rsv-westeurope", "planned", "ZoneRedundant", 0)] == [
+        (row["vault"], row["exists"], row["redundancy"], row["items"])
+        for row in cells(render.vaults(estate(), planned_one, ["westeurope"], LANGUAGE))
+    ]
+    assert [("rsv-westeurope", "yes", "unknown; planned: ZoneRedundant"), ("rsv-old", "yes", "GeoRedundant")] == [
+        (row["vault"], row["exists"], row["redundancy"])
+        for row in cells(render.vaults(there, changed, ["westeurope"], LANGUAGE))
+    ]
+
+
+def test_a_policy_is_shown_with_its_vault_and_what_it_keeps() -> None:
+    """
+    Planned ones among those that are there.
+    """
+    there = estate(HELD, group(), *policies_of(HELD))
+    then = project(there, planned(there, policy_name="Nightly", weekly_retention_weeks=8).changes)
+    rows = {row["policy"]: row for row in cells(render.policies(there, then, ["westeurope"], LANGUAGE))}
+
+    assert {"DefaultPolicy": "yes", "EnhancedPolicy": "yes", "Nightly": "planned"} == {
+        name: row["exists"] for name, row in rows.items()
+    }
+    assert ("rsv-westeurope", "Daily", "19:00", "30 days, 8 weeks") == tuple(
+        rows["Nightly"][name] for name in ("vault", "schedule", "time", "retention")
+    )
+
+
+def test_a_vm_that_is_ready_says_what_it_is_warned_of() -> None:
+    """
+    A VM that is off will get crash-consistent points; one whose protection was stopped has old ones.
+    """
+    world = estate(vm(power_state="deallocated"), HELD, item(vm(), HELD, protection="stopped"))
+    found = checks.judge(world, world.vms.values())
+    said = render.why(VmVerdict(vm=vm().id, verdict=Verdict.READY), found, LANGUAGE)
+
+    assert said.startswith("Nothing stands in the way; protection is not on. Protection was stopped in vault rsv-west")
+    assert said.endswith("The VM is deallocated: its recovery points will be crash-consistent.")
+
+
+def test_a_vm_that_is_blocked_says_by_what_and_what_to_do() -> None:
+    """
+    Only the checks that decided speak.
+    """
+    world = estate(vm(agent=None, data_disks=17))
+    found = checks.judge(world, world.vms.values())
+    blocked = VmVerdict(vm=vm().id, verdict=Verdict.BLOCKED, decisive=("agent",))
+
+    assert "The VM runs, but no agent reports." == render.why(blocked, found, LANGUAGE)
+    assert "Install the agent as notebook 05 shows, then read again." == render.remedies(blocked, found, LANGUAGE)
+    assert "" == render.remedies(VmVerdict(vm=vm().id, verdict=Verdict.READY), found, LANGUAGE)
 
 
 def test_only_vaults_of_the_asked_regions_are_shown() -> None:
@@ -120,7 +179,7 @@ def test_only_vaults_of_the_asked_regions_are_shown() -> None:
     world = estate(HELD, vault("rsv-x", location="northeurope"), replace(held, vault_id=HELD.id.upper()))
 
     assert [("rsv-westeurope", 1)] == [
-        (row["vault"], row["items"]) for row in cells(render.vaults(world, ["westeurope"], LANGUAGE))
+        (row["vault"], row["items"]) for row in cells(render.vaults(world, world, ["westeurope"], LANGUAGE))
     ]
 
 

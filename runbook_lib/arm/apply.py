@@ -7,8 +7,8 @@ doubt, and the next run reads what became of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -20,7 +20,7 @@ from azure.mgmt.recoveryservicesbackup.models import ProtectedItemResource, Prot
 from runbook_lib.arm.session import Session
 from runbook_lib.errors import Drift, PlanRefused, WriteFailed
 from runbook_lib.plan import is_done, moved, plan_digest, project
-from runbook_lib.records import Change, Inventory, Plan, Step, resource_group_of, subscription_of
+from runbook_lib.records import Change, Inventory, Plan, Step, key, resource_group_of, subscription_of
 
 __all__ = ["Applied", "apply_step", "check_plan"]
 
@@ -55,16 +55,25 @@ def check_plan(plan: Plan, session: Session) -> None:
         raise PlanRefused("plan_target", planned=plan.target, found=session.target.mark)
 
 
-def apply_step(session: Session, observed: Inventory, step: Step) -> Iterator[Applied]:
+def apply_step(
+    session: Session, observed: Inventory, step: Step, failed: Set[str], refused: Mapping[str, str]
+) -> Iterator[Applied]:
     """
     Send what *step* still lacks, one change after the other, and yield how each ended.
 
-    A change that fails does not keep the others of its step from being tried, unless they rest on it.
+    A change that fails does not keep others from being tried, unless they rest on it.
+
+    Args:
+        failed: keys of what failed in earlier steps.
+        refused: why a change may not be sent any more, by the key of its target.
 
     Raises:
         Drift: what the step rests on is not as planned; nothing was sent.
     """
-    if differences := moved(step, observed):
+    going = [change for change in step.changes if not _rests_on(change, failed)]
+    kept = {key(each) for change in going for each in (change.target, *change.reads)}
+    reduced = replace(step, changes=tuple(going), world={k: v for k, v in step.world.items() if k in kept})
+    if differences := moved(reduced, observed):
         first = differences[0]
         raise Drift(
             "drift",
@@ -75,23 +84,33 @@ def apply_step(session: Session, observed: Inventory, step: Step) -> Iterator[Ap
             more=len(differences) - 1,
         )
     world = observed
-    failed: set[str] = set()
+    broken = set(failed)
     for change in step.changes:
-        ended = _apply(session, world, change, failed)
+        if key(change.target) in refused and not is_done(world, change):
+            ended = _failed(session, change, "VerdictChanged", refused[key(change.target)])
+        else:
+            ended = _apply(session, world, change, broken)
         if ended.outcome == "failed":
-            failed.add(change.target.lower())
+            broken.add(key(change.target))
         else:
             world = project(world, [change])
         yield ended
 
 
-def _apply(session: Session, world: Inventory, change: Change, failed: set[str]) -> Applied:
+def _rests_on(change: Change, failed: Set[str]) -> str:
+    """
+    Name what *change* rests on among what failed; empty when there is no such thing.
+    """
+    return next((each for each in map(key, (*change.reads, change.target)) if each in failed), "")
+
+
+def _apply(session: Session, world: Inventory, change: Change, failed: Set[str]) -> Applied:
     journal = session.journal
     if is_done(world, change):
         journal.result(change, "adopted")
         return Applied(change=change, outcome="adopted")
-    if waits := [each for each in change.reads if each.lower() in failed]:
-        return _failed(session, change, "DependencyFailed", waits[0])
+    if waits := _rests_on(change, failed):
+        return _failed(session, change, "DependencyFailed", waits)
     journal.intent(change)
     try:
         with session.guard.writing():

@@ -17,6 +17,7 @@ from runbook_lib.records import (
     Plan,
     Status,
     Step,
+    Vault,
     Verdict,
     VirtualMachine,
     VmVerdict,
@@ -168,8 +169,7 @@ def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str,
         ended: how changes ended, by their digest; None where nothing was to be written yet.
     """
     rows = [
-        _change(change, language)
-        | {"outcome": say(f"outcome.{(ended or {}).get(change.sha256, 'pending')}", language)}
+        _change(change, language) | {"outcome": say(f"outcome.{(ended or {}).get(change.sha256, 'pending')}", language)}
         for step in steps
         for change in step.changes
     ]
@@ -232,7 +232,7 @@ def vaults(now: Inventory, then: Inventory, regions: Iterable[str], language: st
                 "resource_group": planned.resource_group,
                 "region": planned.location,
                 "exists": say("say.yes" if vault else "say.planned_only_short", language),
-                "redundancy": _becomes(vault.redundancy if vault else "", planned.redundancy, language),
+                "redundancy": _becomes(vault, planned, language),
                 "locked": locked[vault.redundancy_locked] if vault else locked[False],
                 "soft_delete": _known(vault.soft_delete, language) if vault else "",
                 "items": (_held(now, vault.id) if vault.items_read else say("say.unknown", language)) if vault else 0,
@@ -252,10 +252,10 @@ def vaults(now: Inventory, then: Inventory, regions: Iterable[str], language: st
     return Table(say("caption.vaults", language), columns, rows, language)
 
 
-def _becomes(now: str, then: str, language: str) -> str:
-    if now in ("", then):
-        return _known(then, language)
-    return say("say.becomes", language, now=now, then=then)
+def _becomes(vault: Vault | None, planned: Vault, language: str) -> str:
+    if vault is None or vault.redundancy == planned.redundancy:
+        return _known(planned.redundancy, language)
+    return say("say.becomes", language, now=_known(vault.redundancy, language), then=planned.redundancy)
 
 
 def _subscription(inventory: Inventory, guid: str) -> str:

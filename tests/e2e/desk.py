@@ -249,8 +249,12 @@ class Notebook:
         panel = self.page.locator(".jp-NotebookPanel .jp-WindowedPanel-outer")
         panel.evaluate("panel => panel.scrollTo(0, 0)")
         self.page.set_viewport_size({"width": width, "height": TALL})
-        box = self.page.locator(".jp-NotebookPanel .jp-Cell").last.bounding_box()
-        assert box is not None
+        cell = self.page.locator(".jp-NotebookPanel .jp-Cell").last
+        box = None
+        # JupyterLab lays out anew a little after the window has changed.
+        while (found := cell.bounding_box()) != box or box is None:
+            box = found
+            self.page.wait_for_timeout(500)
         self.page.set_viewport_size({"width": width, "height": round(box["y"] + box["height"]) + BELOW})
 
 

@@ -44,7 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
                 "uri": f"{request.base}{quote(request.path)}?{urlencode(request.query)}",
                 "body": _parsed(request.content),
             },
-            "response": {"status": answer.status, "headers": dict(answer.headers), "body": answer.body},
+            "response": {
+                "status": answer.status,
+                "headers": dict(answer.headers),
+                "body": None if request.method == "HEAD" else answer.body,
+            },
         }
         with writing:
             file.write(json.dumps(exchange) + "\n")

@@ -65,6 +65,7 @@ def test_subnets_rules_and_routes_are_one_state_behind_two_urls(azure: Any) -> N
     assert {"front": "10.0.0.0/24", "back": "10.0.1.0/24"} == inline == own
     assert "10.0.1.0/24" == azure.network.subnets.get("rg-net", "vnet", "BACK").address_prefix
     assert ["out"] == [one.name for one in azure.network.routes.list("rg-net", "routes")]
+    assert "Internet" == azure.network.routes.get("rg-net", "routes", "OUT").next_hop_type
     assert ["AllowBackup"] == [one.name for one in azure.network.security_rules.list("rg-net", "nsg-web")]
 
 
@@ -94,6 +95,7 @@ def test_every_group_has_the_six_default_rules(azure: Any) -> None:
         "DenyAllOutBound": (65500, "Outbound", "Deny"),
     } == rules
     assert sorted(rules) == sorted(one.name for one in azure.network.default_security_rules.list("rg-net", "nsg-web"))
+    assert 65500 == azure.network.default_security_rules.get("rg-net", "nsg-web", "DenyAllOutBound").priority
 
 
 def test_a_rule_is_put_asynchronously(sandbox: Any, send: Any, ids: Any) -> None:

@@ -142,9 +142,7 @@ def _backup_status(call: Call) -> Answer:
     except ArmError as error:
         # The specs have no error for this operation: what is wrong stands in the body.
         refusal = {"errorCode": error.code, "errorMessage": error.error["message"]}
-        return Answer(
-            status=200, body={"protectionStatus": "Invalid", **refusal, "objectType": "BackupStatusResponse"}
-        )
+        return Answer(status=200, body={"protectionStatus": "Invalid", **refusal, "objectType": "BackupStatusResponse"})
     body: Body = {
         "protectionStatus": "NotProtected",
         "fabricName": "Azure",

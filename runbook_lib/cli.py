@@ -23,7 +23,7 @@ import yaml
 from runbook_lib import evidence
 from runbook_lib.errors import InvalidParameters, RunbookError
 from runbook_lib.parameters import Parameters, build, from_text, schema
-from runbook_lib.text import DEFAULT_LANGUAGE, say
+from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,19 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-# A parameter file is small; a larger one is a mistake or an attack (an alias bomb grows while it is read).
+# A parameter file is small; a larger one is a mistake or an attack.
 LARGEST_FILE = 1 << 20
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """
+    YAML without aliases: a few hundred bytes of them stand for billions of values.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        return super().compose_node(parent, index)
 
 
 def _exits(command: Callable[..., int]) -> Callable[..., None]:
@@ -92,7 +103,12 @@ def run(
     asked = build(given)
     if estate and asked.target != "sandbox":
         raise InvalidParameters("estate_on_azure", name="estate")
-    return _run(asked, out or _new_folder(), estate, as_json)
+    if asked.run_dir:
+        raise InvalidParameters("run_dir_option", name="run_dir")
+    folder = (out or _new_folder()).resolve()
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise InvalidParameters("run_dir_taken", name="--out", resource=str(folder))
+    return _run(asked, folder, estate, as_json)
 
 
 @main.command()
@@ -105,7 +121,7 @@ def resume(run_dir: Path, as_json: bool) -> int:
     """
     kept = evidence.read_json(run_dir / "parameters.json")
     state = evidence.read_json(run_dir / "run.json")
-    return _run(build(kept | {"apply": state["applies"]}), run_dir, "", as_json)
+    return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), "", as_json)
 
 
 def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
@@ -165,7 +181,7 @@ def _sandbox_of(own: Path, estate: str) -> Iterator[None]:
 
 
 def _print_verdicts(result: ChainResult, language: str) -> None:
-    from runbook_lib.render import Table, plain
+    from runbook_lib.render import Table
 
     outcome = result.outcome
     columns = ("vm", "resource_group", "before", "verdict", "why")
@@ -322,9 +338,9 @@ def _read_pairs(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError("larger than 1 MiB")
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+            raise ValueError("not a file of at most 1 MiB")
+        read = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise InvalidParameters("parameters_file", resource=str(path), problem=str(error)) from error
     if not isinstance(read, dict):

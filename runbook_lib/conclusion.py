@@ -15,11 +15,9 @@ from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import Difference
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
-from runbook_lib.selection import accepted_risk, select
+from runbook_lib.selection import VMS, accepted_risk, select
 
 __all__ = ["conclude", "findings_on", "verdicts_on"]
-
-VMS = "Microsoft.Compute/virtualMachines"
 
 
 def findings_on(inventory: Inventory, asked: Parameters) -> tuple[Finding, ...]:

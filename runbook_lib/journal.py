@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Change, digest
 
 __all__ = ["Journal"]
+
+# The service's own messages may quote a signed URL, a key or a token.
+_SECRET = re.compile(r"(sig=|accountkey=|bearer )[^&;\s\"\\]+", re.IGNORECASE)
 
 
 class Journal:
@@ -72,6 +76,9 @@ class Journal:
             return
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    # The process died in the middle of this line; what it was about is read back from the service.
+                    return
                 try:
                     entry = json.loads(line)
                 except (ValueError, RecursionError) as error:
@@ -83,7 +90,8 @@ class Journal:
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
         stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | entry
         # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
-        line = json.dumps(stamped, ensure_ascii=False, sort_keys=True).encode(errors="backslashreplace") + b"\n"
+        text = _SECRET.sub(r"\1REDACTED", json.dumps(stamped, ensure_ascii=False, sort_keys=True))
+        line = text.encode(errors="backslashreplace") + b"\n"
         with self._lock:
             handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import reprlib
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -234,7 +235,9 @@ def _type_problem(row: Parameter, value: Any) -> InvalidParameters | None:
         and all(isinstance(each, str) for pair in value.items() for each in pair),
     }[row.type]
     if not fits:
-        return InvalidParameters("wrong_type", name=row.name, type=row.type, value=_shown(row.name, repr(value)))
+        return InvalidParameters(
+            "wrong_type", name=row.name, type=row.type, value=_shown(row.name, reprlib.repr(value))
+        )
     if row.choices and value not in row.choices:
         return InvalidParameters("not_a_choice", name=row.name, value=value, choices=", ".join(row.choices))
     return None

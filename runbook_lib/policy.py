@@ -135,15 +135,15 @@ def terms(given: dict[str, Any]) -> dict[str, Any]:
     """
     Put a policy's `properties` into the words of the parameters; what it does not say is left out.
     """
-    plan = given.get("schedulePolicy") or {}
-    kept = given.get("retentionPolicy") or {}
-    detail = plan.get("hourlySchedule") or plan.get("weeklySchedule") or plan.get("dailySchedule") or plan
-    times = detail.get("scheduleRunTimes") or [detail.get("scheduleWindowStartTime")]
+    plan = _object(given.get("schedulePolicy"))
+    kept = _object(given.get("retentionPolicy"))
+    detail = _object(plan.get("hourlySchedule") or plan.get("weeklySchedule") or plan.get("dailySchedule") or plan)
+    times = [*_list(detail.get("scheduleRunTimes")), detail.get("scheduleWindowStartTime")]
     said = {
         "policy_type": "Enhanced" if given.get("policyType") == "V2" else "Standard",
         "schedule": plan.get("scheduleRunFrequency"),
-        "backup_time": times[0][11:16] if times[0] else None,
-        "weekly_days": detail.get("scheduleRunDays") or (kept.get("weeklySchedule") or {}).get("daysOfTheWeek"),
+        "backup_time": times[0][11:16] if isinstance(times[0], str) else None,
+        "weekly_days": detail.get("scheduleRunDays") or _object(kept.get("weeklySchedule")).get("daysOfTheWeek"),
         "hourly_interval": detail.get("interval"),
         "hourly_duration": detail.get("scheduleWindowDuration"),
         "time_zone": given.get("timeZone"),
@@ -160,8 +160,17 @@ _RETENTIONS = (
 )
 
 
-def _count(schedule: dict[str, Any] | None) -> int | None:
-    return ((schedule or {}).get("retentionDuration") or {}).get("count")
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _count(schedule: Any) -> int | None:
+    count = _object(_object(schedule).get("retentionDuration")).get("count")
+    return count if isinstance(count, int) else None
 
 
 def differences(policy: Policy, asked: Parameters) -> tuple[str, ...]:

@@ -4,11 +4,13 @@ Which VMs a run is about. Pure: imports `errors`, `parameters` and `records`.
 
 from __future__ import annotations
 
-from runbook_lib.errors import InvalidParameters
+from runbook_lib.errors import InvalidParameters, RunbookError
 from runbook_lib.parameters import Parameters, location_name
 from runbook_lib.records import Inventory, VirtualMachine, key
 
-__all__ = ["accepted_risk", "select"]
+__all__ = ["VMS", "accepted_risk", "select"]
+
+VMS = "Microsoft.Compute/virtualMachines"
 
 
 def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...]:
@@ -18,19 +20,25 @@ def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...
     Raises:
         InvalidParameters: the region does not exist, nothing is selected, or a listed id or a risk's VM does not exist:
             a typing error that must not pass for an empty estate.
+        RunbookError: nothing is selected because the VMs of a subscription could not be read.
     """
     location = location_name(asked.location)
     offered = {each for provider in inventory.providers.values() for each in provider.vault_locations}
     if location and offered and location not in offered:
         raise InvalidParameters("location", name="location", value=asked.location, offered=", ".join(sorted(offered)))
+    subscriptions = {each.lower() for each in asked.subscription_ids}
     chosen = tuple(
         vm
         for _, vm in sorted(inventory.vms.items())
-        if _matches(vm, asked.vm_selector) and location in ("", vm.location)
+        if _matches(vm, asked.vm_selector)
+        and location in ("", vm.location)
+        and (not subscriptions or vm.subscription in subscriptions)
     )
     missing = [each for each in _listed(asked.vm_selector) if key(each) not in inventory.vms]
     if missing:
         raise InvalidParameters("vm_missing", name="vm_selector", value=missing[0])
+    if not chosen and (blind := [gap.scope for gap in inventory.unread if gap.what == VMS]):
+        raise RunbookError("vms_unread", resource=", ".join(blind))
     if not chosen:
         raise InvalidParameters(
             "nothing_selected",

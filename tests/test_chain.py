@@ -163,6 +163,9 @@ def test_an_interrupted_run_is_incomplete_until_it_is_resumed(contoso: Sandbox, 
         (("-p", "redundancy", "LRS"), ("redundancy", "LocallyRedundant")),
         (("-f", "{folder}/missing.yaml"), ("missing.yaml",)),
         (("-f", "{folder}/code.yaml"), ("code.yaml",)),
+        (("-p", "run_dir", "x"), ("--out",)),
+        (("-f", "{folder}/bomb.yaml"), ("bomb.yaml", "aliases")),
+        (("-f", "/dev/zero"), ("/dev/zero",)),
         (("--target", "azure", "--apply"), ("apply",)),
         (("--target", "azure", "--estate", "contoso"), ("--estate",)),
     ],
@@ -174,6 +177,7 @@ def test_wrong_input_ends_with_exit_code_2_and_nothing_written(
     One clear message each: the field, the value, the rule.
     """
     (tmp_path / "broken.json").write_text('{"estate": 1')
+    (tmp_path / "bomb.yaml").write_text("vm_selector: &a [x]\naccept_risk: [*a, *a]")
     (tmp_path / "code.yaml").write_text("!!python/object/apply:os.system [true]")
     filled = [each.format(folder=tmp_path) for each in arguments]
     before = contoso.state_digest()
@@ -281,3 +285,17 @@ def test_an_error_in_a_notebook_says_what_to_do_and_no_path(contoso: Sandbox, tm
     assert "InvalidParameters" == error["ename"]
     assert "2 to 50" in "".join(error["traceback"])
     assert "runbook_lib" not in "".join(error["traceback"])
+
+
+def test_a_folder_that_holds_something_is_not_taken(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    What lies there is no part of the run, and an unfinished run's own sandbox must not be lost.
+    """
+    folder = tmp_path / "r"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    result = _runbook("run", "--estate", "contoso", "--out", str(folder))
+
+    assert 2 == result.exit_code
+    assert ["notes.txt"] == [path.name for path in folder.iterdir()]
+    assert not list(tmp_path.glob("r.sandbox*"))

@@ -11,9 +11,10 @@ import pytest
 from support import RunMaker, writes
 
 from runbook_lib import evidence, open_run
-from runbook_lib.errors import InvalidParameters, WriteFailed
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.records import Verdict, key
+from runbook_lib.run import Run
 from runbook_lib.sandbox import Fault, Sandbox
 
 
@@ -270,3 +271,129 @@ def test_no_token_is_in_any_file_of_a_run(make_run: RunMaker) -> None:
 
     assert len(files) >= 8
     assert not [path for path in files if token in path.read_text(encoding="utf-8") or "Bearer" in path.read_text()]
+
+
+def test_a_plan_that_was_not_on_screen_is_not_applied(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Ticked, then changed: the approval was for another plan, and nothing is sent.
+    """
+    run = make_run(vm_selector="name:bi01")
+    run.arrive("01_create_vault")
+    approval = run.approval()
+    approval.value = True
+    form = run.form("vault_name")
+    form.controls["vault_name"].value = "rsv-never-shown"
+    run.choose(form)
+    with pytest.raises(PlanRefused, match="on screen"):
+        run.apply(approval)
+
+    assert [] == writes(contoso)
+
+
+def _approve(run: Run, notebook: str) -> None:
+    run.arrive(notebook)
+    approval = run.approval()
+    approval.value = True
+    run.apply(approval)
+
+
+def test_the_saved_plan_holds_what_was_applied_even_when_the_choice_changed(make_run: RunMaker) -> None:
+    """
+    01 applied for one VM, another chosen in 04: the evidence names the one that was enabled.
+    """
+    run = make_run(vm_selector="name:bi01")
+    _approve(run, "01_create_vault")
+    form = run.form("vm_selector")
+    form.controls["vm_selector"].value = "name:file01"
+    run.choose(form)
+    _approve(run, "04_select_vms")
+    plan = run.folder.plan()
+
+    assert plan is not None
+    assert ["file01"] == [change.facts["vm"] for change in plan.changes if change.kind == "protect"]
+    assert any(change.kind == "create-vault" for change in plan.changes)
+    assert all(each.sha256 in run.folder.ended() for each in plan.changes)
+    assert () == run.differences()
+
+
+def test_after_drift_a_new_plan_is_made_on_the_world_as_it_is(make_run: RunMaker) -> None:
+    """
+    The refused Apply cell reads again, so that the next plan can be approved.
+    """
+    late = make_run(vm_selector="name:bi01")
+    late.arrive("01_create_vault")
+    first = make_run(vm_selector="name:bi01")
+    _approve(first, "01_create_vault")
+    _approve(late, "01_create_vault")
+    late.arrive("04_select_vms")
+    approval = late.approval()
+    approval.value = True
+    other = make_run(vm_selector="name:bi01", redundancy="ZoneRedundant")
+    _approve(other, "02_storage_replication")
+    with pytest.raises(Drift):
+        late.apply(approval)
+    _approve(late, "02_storage_replication")
+    _approve(late, "04_select_vms")
+
+    assert "on" == late.inventory.items_of(late.chosen[0].id)[0].protection
+
+
+def test_another_choice_of_subscriptions_is_read_and_planned(make_run: RunMaker) -> None:
+    """
+    The form of notebook 00 takes effect at once.
+    """
+    run = make_run()
+    form = run.form("subscription_ids")
+    form.controls["subscription_ids"].value = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
+    run.choose(form)
+
+    assert {"b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"} == {vm.subscription for vm in run.chosen}
+
+
+def test_a_run_belongs_to_one_target(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    A folder that was begun on Azure is not gone on with on the sandbox, nor the other way round.
+    """
+    folder = str(tmp_path / "r")
+    open_run("00_start", {"run_dir": folder})
+    with pytest.raises(InvalidParameters, match="belongs to target sandbox"):
+        open_run("01_create_vault", {"run_dir": folder, "target": "azure"})
+
+
+def test_an_explicit_default_counts_when_our_engine_was_given_it(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    `-p redundancy GeoRedundant` wins over what the run folder holds.
+    """
+    folder = str(tmp_path / "r")
+    open_run("00_start", {"run_dir": folder, "redundancy": "LocallyRedundant"})
+    monkeypatch.setenv("RUNBOOK_GIVEN", "redundancy")
+    run = open_run("02_storage_replication", {"run_dir": folder, "redundancy": "GeoRedundant"})
+
+    assert "GeoRedundant" == run.asked.redundancy
+
+
+def test_the_journal_keeps_no_signature_that_a_message_quotes(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The service's own words may hold a signed URL.
+    """
+    contoso.fault(
+        Fault(method="PUT", path="vaults/rsv-", status=400, code="X", message="see https://x.invalid/a?sig=CANARY&b=1")
+    )
+    run = make_run(vm_selector="name:bi01")
+    run.apply_plan(run.plan, ["01"])
+
+    assert "CANARY" not in run.folder.journal.path.read_text()
+
+
+def test_a_torn_last_line_does_not_make_a_run_unusable(make_run: RunMaker) -> None:
+    """
+    The process died while writing it: what it was about is read back.
+    """
+    run = make_run(vm_selector="name:bi01")
+    _ = run.plan
+    with run.folder.journal.path.open("a") as journal:
+        journal.write('{"entry": "int')
+
+    assert {} == run.folder.outcomes()

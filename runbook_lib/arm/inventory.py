@@ -139,7 +139,7 @@ def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]
     provider = reader.one(scope, RECOVERY_SERVICES, f"{scope}/providers/{RECOVERY_SERVICES}", "resources")
     statuses = lists(f"{vms}/instanceView", f"providers/{vms}", "compute", statusOnly="true")
     views = {
-        key(row.get("id", "")): row.get("properties", {}).get("instanceView")
+        key(str(row.get("id") or "")): row.get("properties", {}).get("instanceView")
         for row in statuses or ()
         if isinstance(row.get("properties"), dict)
     }
@@ -176,7 +176,7 @@ def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
     policies: dict[str, Any] = {}
     items: dict[str, Any] = {}
     for row in rows:
-        vault_id = row.get("id", "")
+        vault_id = str(row.get("id") or "")
         kept = reader.rows(
             vault_id,
             f"{VAULTS}/backupPolicies",
@@ -194,11 +194,27 @@ def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
         storage = reader.one(
             vault_id, f"{VAULTS}/backupstorageconfig", f"{vault_id}/backupstorageconfig/vaultstorageconfig", "backup"
         )
-        vault = shapes.vault(row, storage, items_read=held is not None, policies_read=kept is not None)
+        found, understood = _items(reader, vault_id, held or ())
+        vault = shapes.vault(row, storage, items_read=held is not None and understood, policies_read=kept is not None)
         vaults[key(vault.id)] = vault
         policies |= _keyed(kept, shapes.policy)
-        items |= _keyed(held, shapes.protected_item)
+        items |= found
     return {"vaults": vaults, "policies": policies, "items": items}
+
+
+def _items(reader: _Reader, vault_id: str, rows: Iterable[Json]) -> tuple[dict[str, Any], bool]:
+    """
+    Read a vault's items; one that cannot be understood may protect any VM, so the vault counts as unread.
+    """
+    found: dict[str, Any] = {}
+    understood = True
+    for row in rows:
+        try:
+            found |= _keyed([row], shapes.protected_item)
+        except ValueError as error:
+            understood = False
+            reader.unread.append(Unread(scope=vault_id, what=ITEMS, status=200, code="Unknown", message=str(error)))
+    return found, understood
 
 
 def _with_instance_views(reader: _Reader, inventory: Inventory, asked: Parameters) -> Inventory:

@@ -346,15 +346,17 @@ def policy(row: Json) -> Policy | None:
 
 def protected_item(row: Json) -> ProtectedItem | None:
     """
-    Read a protected item by wire names (SDK 11.x loses its type); None when it is not an ARM VM.
+    Read a protected item by wire names (SDK 11.x loses its type); None when it is a classic VM.
+
+    Raises:
+        ValueError: it does not name an ARM VM: what it protects cannot be told.
     """
     properties = _properties(row)
     source = _text(properties.get("virtualMachineId")) or _text(properties.get("sourceResourceId"))
-    if _text(properties.get("protectedItemType")).lower() not in (
-        "microsoft.compute/virtualmachines",
-        "azureiaasvmprotecteditem",
-    ):
+    if _text(properties.get("protectedItemType")).lower() == "microsoft.classiccompute/virtualmachines":
         return None
+    if "/providers/microsoft.compute/virtualmachines/" not in source.lower():
+        raise ValueError(f"{_text(row.get('id'))}: a protected item that names no VM")
     arm_id = _text(row.get("id"))
     state = _text(properties.get("protectionState"))
     return ProtectedItem(

@@ -14,6 +14,11 @@ __all__ = ["protection", "region"]
 
 RECOVERY_SERVICES = "Microsoft.RecoveryServices"
 VAULTS = "Microsoft.RecoveryServices/vaults"
+# What a healthy item reports; anything else is either a fault or not understood.
+HEALTHY = ("healthy", "")
+PASSED = ("passed", "actionsuggested", "")
+# A backup time may run ahead of the clock that the inventory was read by, but not by more than this.
+SKEW = timedelta(hours=1)
 ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems"
 
 
@@ -58,9 +63,11 @@ def _running(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> F
     }
     if item.protection != "on":
         return _finding("protection", vm, Status.FAIL, "error", **facts)
-    if item.protection_status == "Unhealthy" or item.health_status == "ActionRequired":
+    if item.protection_status.lower() == "unhealthy" or item.health_status.lower() == "actionrequired":
         return _finding("protection", vm, Status.FAIL, "unhealthy", **facts)
-    if item.protection_state == "IRPending" and item.last_backup_status != "Failed":
+    if item.protection_status.lower() not in HEALTHY or item.health_status.lower() not in PASSED:
+        return _finding("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
+    if item.protection_state == "IRPending" and item.last_backup_status.lower() != "failed":
         return _finding("protection", vm, Status.PASS, "pending", **facts)
     if not item.last_backup_status.startswith("Completed") or item.last_backup_time is None:
         return _finding("protection", vm, Status.FAIL, "last_failed", **facts)
@@ -70,6 +77,8 @@ def _running(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> F
         return _finding("protection", vm, Status.UNKNOWN, "policy_unread", **facts)
     age = inventory.read_at - item.last_backup_time
     facts |= {"age_hours": _hours(age), "allowed_hours": _hours(allowed)}
+    if age < -SKEW:
+        return _finding("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
     if age > allowed:
         return _finding("protection", vm, Status.FAIL, "stale", **facts)
     return _finding("protection", vm, Status.PASS, "protected", **facts)

@@ -60,6 +60,7 @@ def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[C
     owners = [
         nic for nic in world.nics.values() if any(each.private_ip == asked.proxy_host for each in nic.ip_configurations)
     ]
+    notes.append({"id": "proxy_clients", "host": asked.proxy_host, "port": asked.proxy_port})
     if not owners:
         notes.append({"id": "proxy_outside", "host": asked.proxy_host})
     met: dict[str, SecurityGroup] = {}

@@ -4,6 +4,7 @@ Writing: each change once, an intent before it, nothing on a world that moved.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -193,10 +194,70 @@ def test_a_stopped_vm_is_resumed_in_its_own_vault(make_run: RunMaker) -> None:
     """
     Its recovery points are there: a second vault would be wrong, and refused.
     """
-    run = make_run(vm_selector="name:sql02")
+    run = make_run(vm_selector="name:sql02", vault_name="rsv-other-{location}")
     (before,) = run.before.items_of(run.chosen[0].id)
     _apply(run)
     run.read_again()
     (after,) = run.inventory.items_of(run.chosen[0].id)
 
     assert (key(before.id), "stopped", "on") == (key(after.id), before.protection, after.protection)
+
+
+def test_what_failed_in_one_step_holds_back_only_its_own_in_the_next(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    A vault that could not be made keeps its VMs from being enabled; all others are, and nothing is called drift.
+    """
+    contoso.fault(Fault(method="PUT", path="vaults/rsv-northeurope$", status=400, code="QuotaExceeded"))
+    run = make_run(vm_selector="tag:wave=1")
+    ended = run.apply_plan(run.plan, ALL)
+    enabled = {each.change.facts["vm"] for each in ended if each.change.kind == "protect" and each.outcome == "done"}
+
+    assert {"bi01", "file01", "hr01", "web01", "dev-lab01"} == enabled
+    assert {"QuotaExceeded", "DependencyFailed"} == {each.code for each in ended if each.outcome == "failed"}
+
+
+@pytest.mark.parametrize("path", ["backupprotecteditems$", "virtualmachines$|instanceview$"])
+def test_a_vm_that_became_undetermined_is_not_enabled(make_run: RunMaker, contoso: Sandbox, path: str) -> None:
+    """
+    The verdict is drawn again on what is read just before the write: what cannot be read any more is not written.
+    """
+    run = make_run(vm_selector="name:file01")
+    plan = run.plan
+    contoso.fault(Fault(method="GET", path=path, status=403, code="AuthorizationFailed", message="no"))
+    since = len(contoso.requests())
+    with contextlib.suppress(Drift, RunbookError):
+        ended = run.apply_plan(plan, ["04"])
+
+        assert {"VerdictChanged"} == {each.code for each in ended if each.change.kind == "protect"}
+    assert not [each for each in writes(contoso, since) if "/protecteditems/" in each.lower()]
+
+
+def test_a_vm_that_was_protected_elsewhere_meanwhile_is_left_alone(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Somebody enabled it in another vault after the plan was made.
+    """
+    late = make_run(vm_selector="name:bi01", vault_name="rsv-late-{location}")
+    plan = late.plan
+    other = make_run(vm_selector="name:bi01")
+    _apply(other)
+    since = len(contoso.requests())
+    ended = late.apply_plan(plan, ["01", "04"])
+
+    assert ["VerdictChanged"] == [each.code for each in ended if each.change.kind == "protect"]
+    assert not [each for each in writes(contoso, since) if "/protecteditems/" in each.lower()]
+
+
+def test_a_write_whose_answer_was_lost_is_read_back(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The service did it and the answer was an error: the end says done, and the run can be sealed.
+    """
+    contoso.fault(Fault(method="PUT", path="/protecteditems/", status=409, code="Conflict", times=1, after_effect=True))
+    run = make_run(vm_selector="name:bi01")
+    run.folder.save_plan(run.plan)
+
+    assert "failed" in [outcome for _, outcome, _ in _apply(run)]
+
+    contoso.advance(600)
+    run.conclude()
+
+    assert 0 == run.folder.outcomes().get("failed", 0)

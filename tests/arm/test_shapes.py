@@ -147,7 +147,8 @@ def _item(**properties: Any) -> Any:
         {
             "id": "/Subscriptions/S/resourceGroups/RG/providers/Microsoft.RecoveryServices/vaults/V"
             "/backupFabrics/Azure/protectionContainers/c/protectedItems/i",
-            "properties": {"protectedItemType": "Microsoft.Compute/virtualMachines"} | properties,
+            "properties": {"protectedItemType": "Microsoft.Compute/virtualMachines", "virtualMachineId": VM}
+            | properties,
         }
     )
 
@@ -190,13 +191,19 @@ def test_protection_is_on_only_in_the_two_states_that_say_so(state: str, expecte
 
 def test_an_item_is_matched_by_the_vm_it_names() -> None:
     """
-    `virtualMachineId` first, `sourceResourceId` where it is missing; items of other kinds are no VMs.
+    `virtualMachineId` first, `sourceResourceId` where it is missing; classic VMs are left out.
     """
-    assert VM == _item(virtualMachineId=VM, sourceResourceId="/other").source_id
-    assert VM == _item(sourceResourceId=VM).source_id
-    assert (
-        shapes.protected_item({"id": "/x", "properties": {"protectedItemType": "AzureVmWorkloadSQLDatabase"}}) is None
-    )
+    assert VM == _item(sourceResourceId="/other").source_id
+    assert VM == _item(virtualMachineId=None, sourceResourceId=VM).source_id
+    assert _item(protectedItemType="Microsoft.ClassicCompute/virtualMachines") is None
+
+
+def test_an_item_that_names_no_vm_is_not_passed_over() -> None:
+    """
+    What it protects cannot be told, so nobody may say "not protected".
+    """
+    with pytest.raises(ValueError, match="names no VM"):
+        _item(virtualMachineId=None)
 
 
 def test_an_old_vault_tells_its_redundancy_in_the_storage_config() -> None:

@@ -194,7 +194,8 @@ class Notebook:
         errors = self.page.locator(f".jp-NotebookPanel {ERROR}")
         end = time.monotonic() + PATIENCE
         while not all(_prompt(cell).isdigit() for cell in cells.all()):
-            assert [] == errors.all_text_contents()
+            if said := errors.all_text_contents():
+                raise AssertionError("\n".join(said))
             _give_up_after(end, "the notebook is still running")
 
     def cell(self, source: str) -> Locator:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fidelity.recordings import read_recordings
+from fidelity.recordings import Shape, by_answer, kind_of, read_recordings, shape
 from fidelity.specs import HERE, Allowed, Finding, Verdict, judge, read_allowed
 from fidelity.traffic import TRAFFIC
 
@@ -22,6 +22,8 @@ __all__ = ["REFERENCE", "Measurement", "missing"]
 
 REFERENCE = "RUNBOOK_REFERENCE"
 _TESTS = HERE.parent
+# Bodies that the sandbox shows as an estate holds them: what they lack, the estate lacks.
+_HELD = ("Microsoft.Compute", "Microsoft.Network")
 
 
 def missing() -> str:
@@ -101,6 +103,46 @@ class Measurement:
             found[entry] |= verdict.findings
         return found
 
+    @cached_property
+    def invented(self) -> dict[str, Shape]:
+        """
+        Return what the sandbox's bodies of a kind show and no recorded body of that kind does.
+        """
+        ours, theirs = _shapes(self.traffic), _shapes(self.recorded)
+        return {kind: shown - theirs[kind] for kind, shown in ours.items() if kind in theirs}
+
+    @cached_property
+    def always_shown(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+        """
+        Return each place, by operation, that all its recorded successes show, and those that the sandbox never shows.
+        """
+        theirs = by_answer(each for each in self.recorded if _has_rows(each["response"]["body"]))
+        always, missing = set(), set()
+        for (operation, status), answers in by_answer(self.traffic).items():
+            held = any(provider in operation for provider in _HELD)
+            if held or status >= 300 or (operation, status) not in theirs:
+                continue
+            places = frozenset.intersection(*map(_places, theirs[operation, status]))
+            always |= {(operation, place) for place in places}
+            missing |= {(operation, place) for place in places.difference(*map(_places, answers))}
+        return frozenset(always), frozenset(missing)
+
     @property
     def _specification(self) -> Path:
         return self.reference / "azure-specs" / "specification"
+
+
+def _shapes(exchanges: list[dict[str, Any]]) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    for (operation, status), answers in by_answer(exchanges).items():
+        kind = kind_of(operation, status)
+        shapes[kind] = shapes.get(kind, frozenset()).union(*(shape(each["response"]["body"]) for each in answers))
+    return {kind: found for kind, found in shapes.items() if found}
+
+
+def _places(exchange: dict[str, Any]) -> frozenset[str]:
+    return frozenset(path for path, _ in shape(exchange["response"]["body"]))
+
+
+def _has_rows(body: Any) -> bool:
+    return isinstance(body, dict) and bool(body.get("value", body))

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from runbook_lib.sandbox.app import ROUTES
 from runbook_lib.sandbox.router import Router
 
-__all__ = ["Shape", "by_answer", "read_recordings", "shape"]
+__all__ = ["Shape", "by_answer", "kind_of", "read_recordings", "shape"]
 
 # The paths of a body, `*` for any place in a list or any free name, each with the type of what stands there.
 Shape = frozenset[tuple[str, str]]
@@ -23,6 +23,20 @@ Shape = frozenset[tuple[str, str]]
 _TYPES = {bool: "boolean", dict: "object", float: "number", int: "number", list: "array", str: "string"}
 # Objects whose members have names that somebody chose.
 _FREE_NAMES = frozenset({"tags", "userAssignedIdentities", "propertyBag", "internalPropertyBag", "settings"})
+# What an operation's body shows, where it is not the last fixed word of its path; that, or the last two words.
+_SHOWN = {
+    "backupFabrics/operationsStatus": "operation of backup",
+    "backupPolicies/operationResults": "backupPolicies",
+    "backupPolicies/operations": "operation of backup",
+    "protectedItems": "backupProtectedItems",
+    "protectedItems/operationResults": "backupProtectedItems",
+    "protectedItems/operationsStatus": "operation of backup",
+    "providers/register": "providers",
+    "vaults/backupOperationResults": "backupProtectedItems",
+    "vaults/backupOperations": "operation of backup",
+    "vaults/operationResults": "vaults",
+}
+_ROWS = "/value/*"
 
 
 def read_recordings(folder: Path) -> Iterator[dict[str, Any]]:
@@ -54,15 +68,25 @@ def by_answer(exchanges: Iterable[dict[str, Any]]) -> dict[tuple[str, int], list
     return groups
 
 
+def kind_of(operation: str, status: int) -> str:
+    """
+    Name the kind of body that an answer has: a resource, alone or in a list, or an error of a provider.
+    """
+    words = [word for word in operation.partition(" ")[2].split("/") if word and not word.startswith("{")]
+    if status >= 400:
+        return next((f"error of {word}" for word in words if word.startswith("Microsoft.")), "error")
+    return _SHOWN.get("/".join(words[-2:]), _SHOWN.get(words[-1], words[-1]))
+
+
 def shape(body: Any) -> Shape:
     """
-    Return the paths of *body* with the types that stand there.
+    Return the paths of *body* with the types that stand there; the rows of a list stand for resources.
     """
-    return frozenset(_paths(body, ""))
+    return frozenset((path.removeprefix(_ROWS) or _ROWS, kind) for path, kind in _paths(body, "") if path)
 
 
 def _paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    yield path or "/", "null" if value is None else _TYPES[type(value)]
+    yield path, "null" if value is None else _TYPES[type(value)]
     if isinstance(value, dict):
         free = path.rpartition("/")[2] in _FREE_NAMES
         for name, each in value.items():

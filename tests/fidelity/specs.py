@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["HERE", "Allowed", "Finding", "Verdict", "judge", "read_allowed"]
+__all__ = ["HERE", "Allowed", "Finding", "Unrecorded", "Verdict", "judge", "read_allowed", "read_unrecorded"]
 
 HERE = Path(__file__).parent
 # The api-versions of the specs, by what stands in a path; the first that does holds.
@@ -98,12 +98,35 @@ class Allowed:
         return named == (exchange["source"], exchange["commit"], exchange["seq"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrecorded:
+    """
+    A place in bodies of some kinds, with all below it, that no recorded body shows, and why the sandbox does.
+    """
+
+    kinds: tuple[str, ...]
+    path: str
+    why: str
+
+    def covers(self, kind: str, path: str) -> bool:
+        """
+        Tell whether *path* in a body of *kind* is the place or stands below it.
+        """
+        return kind in self.kinds and f"{path}/".startswith(f"{self.path}/")
+
+
 def read_allowed() -> tuple[Allowed, ...]:
     """
-    Read the allow-list.
+    Read the findings that are allowed.
     """
-    entries = tomllib.loads((HERE / "allowed.toml").read_text(encoding="utf-8"))["finding"]
-    return tuple(Allowed(**entry | {"operations": tuple(entry["operations"])}) for entry in entries)
+    return tuple(Allowed(**entry | {"operations": tuple(entry["operations"])}) for entry in _entries("finding"))
+
+
+def read_unrecorded() -> tuple[Unrecorded, ...]:
+    """
+    Read the unrecorded places that are allowed.
+    """
+    return tuple(Unrecorded(**entry | {"kinds": tuple(entry["kinds"])}) for entry in _entries("unrecorded"))
 
 
 def judge(exchanges: Iterable[dict[str, Any]], specification: Path) -> list[Verdict]:
@@ -125,6 +148,11 @@ def judge(exchanges: Iterable[dict[str, Any]], specification: Path) -> list[Verd
     if done.returncode or len(found) != len(exchanges):
         raise ValueError(f"validate.js judged {len(found)} of {len(exchanges)} exchanges; it says: {done.stderr}")
     return [_verdict(exchange, each) for exchange, each in zip(exchanges, found, strict=True)]
+
+
+def _entries(table: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = tomllib.loads((HERE / "allowed.toml").read_text(encoding="utf-8"))[table]
+    return entries
 
 
 def _pair(exchange: dict[str, Any]) -> dict[str, Any]:

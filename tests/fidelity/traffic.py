@@ -27,10 +27,9 @@ TRAFFIC = "RUNBOOK_TRAFFIC"
 
 def pytest_configure(config: pytest.Config) -> None:
     """
-    Write what every sandbox of this session serves into the file that the environment names.
+    Add what every sandbox of this session serves to the file that the environment names.
     """
-    file = Path(os.environ[TRAFFIC]).open("w", encoding="utf-8")
-    config.add_cleanup(file.close)
+    file = Path(os.environ[TRAFFIC])
     writing = Lock()
     serve = app.ArmApp._serve
 
@@ -50,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 "body": None if request.method == "HEAD" else answer.body,
             },
         }
-        with writing:
-            file.write(json.dumps(exchange) + "\n")
+        with writing, file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(exchange) + "\n")
         return answer
 
     app.ArmApp._serve = recorded

@@ -55,7 +55,11 @@ def _result(call: Call) -> Answer:
     operation = _find(call)
     # The result of a policy is the policy at any time; the specs have no other answer for it.
     if operation["status"] == "InProgress" and operation["kind"] != "policy.update":
-        return Answer(status=202, headers={"Location": call.url(call.path), "Retry-After": "60"})
+        headers = {"Location": call.url(call.path), "Retry-After": "60"}
+        if "item" in call.names:
+            item = call.path.rsplit("/", 2)[0]
+            headers["Azure-AsyncOperation"] = call.url(f"{item}/operationsStatus/{operation['id']}")
+        return Answer(status=202, headers=headers)
     if operation["error"] is not None:
         raise backup_error(400, operation["error"]["code"], operation["error"]["message"])
     resource = operation["args"].get("result")

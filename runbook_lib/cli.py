@@ -340,7 +340,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         if not path.is_file() or path.stat().st_size > LARGEST_FILE:
             raise ValueError("not a file of at most 1 MiB")
-        read = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+        read = _PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise InvalidParameters("parameters_file", resource=str(path), problem=str(error)) from error
     if not isinstance(read, dict):

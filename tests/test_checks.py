@@ -5,7 +5,7 @@ The check catalogue: every case of every check, and the ladder from findings to 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -137,6 +137,16 @@ CASES: list[tuple[str, str, Status, Status, Inventory]] = [
     ("protection", "error", Status.FAIL, Status.FAIL, protected(protection="", protection_state="")),
     ("protection", "unhealthy", Status.FAIL, Status.FAIL, protected(protection_status="Unhealthy")),
     ("protection", "unhealthy", Status.FAIL, Status.FAIL, protected(health_status="ActionRequired")),
+    ("protection", "unhealthy", Status.FAIL, Status.FAIL, protected(health_status="actionrequired")),
+    ("protection", "unclear_health", Status.UNKNOWN, Status.UNKNOWN, protected(health_status="Invalid")),
+    ("protection", "unclear_health", Status.UNKNOWN, Status.UNKNOWN, protected(protection_status="Odd")),
+    (
+        "protection",
+        "unclear_health",
+        Status.UNKNOWN,
+        Status.UNKNOWN,
+        protected(last_backup_time=datetime(2099, 1, 1, tzinfo=UTC)),
+    ),
     (
         "protection",
         "unhealthy",

@@ -143,13 +143,13 @@ def test_a_line_that_is_no_entry_is_named(journal: Journal, line: bytes) -> None
     assert (str(journal.path), 2) == (refusal.value.resource, refusal.value.facts["line"])
 
 
-def test_entries_before_a_torn_line_can_still_be_read(journal: Journal) -> None:
+def test_entries_before_a_broken_line_can_still_be_read(journal: Journal) -> None:
     """
-    Reading is line by line: what came before the tear is not lost.
+    Reading is line by line: what came before the break is not lost.
     """
     journal.note("one")
     with journal.path.open("ab") as file:
-        file.write(b"{")
+        file.write(b"{\n")
     entries = journal.entries()
 
     first: dict[str, Any] = next(entries)

@@ -53,8 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
             lines.write(json.dumps(exchange) + "\n")
         return answer
 
-    app.ArmApp._serve = recorded
-    config.add_cleanup(lambda: setattr(app.ArmApp, "_serve", serve))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(app.ArmApp, "_serve", recorded)
+    config.add_cleanup(patch.undo)
 
 
 def _parsed(content: bytes) -> Any:

@@ -159,6 +159,17 @@ CASES: list[tuple[str, str, Status, Status, Inventory]] = [
             last_backup_time=None,
         ),
     ),
+    # Words that nobody knows, and a backup that lies in the future: neither healthy nor a fault.
+    ("protection", "unclear_health", Status.UNKNOWN, Status.UNKNOWN, protected(health_status="Invalid")),
+    ("protection", "unclear_health", Status.UNKNOWN, Status.UNKNOWN, protected(protection_status="Whatever")),
+    (
+        "protection",
+        "unclear_health",
+        Status.UNKNOWN,
+        Status.UNKNOWN,
+        protected(last_backup_time=NOW + timedelta(hours=1, seconds=1)),
+    ),
+    ("protection", "unhealthy", Status.FAIL, Status.FAIL, protected(health_status="ACTIONREQUIRED")),
     ("protection", "last_failed", Status.FAIL, Status.FAIL, protected(last_backup_status="Failed")),
     ("protection", "last_failed", Status.FAIL, Status.FAIL, protected(last_backup_status="")),
     ("protection", "last_failed", Status.FAIL, Status.FAIL, protected(last_backup_time=None)),

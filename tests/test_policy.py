@@ -207,6 +207,54 @@ def test_a_policy_differs_in_just_the_words_that_differ(one: Parameters, other: 
     assert {name for name in {*there, *wanted} if there.get(name) != wanted.get(name)} == set(differences(made, other))
 
 
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["Weekly", "Hourly", "Daily", "Sunday"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "scheduleRunFrequency",
+                    "scheduleRunTimes",
+                    "scheduleRunDays",
+                    "hourlySchedule",
+                    "dailySchedule",
+                    "weeklySchedule",
+                    "interval",
+                    "scheduleWindowDuration",
+                    "retentionDuration",
+                    "daysOfTheWeek",
+                    "count",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["schedulePolicy", "retentionPolicy", "policyType", "timeZone", "instantRpRetentionRangeInDays"]
+        ),
+        _JSON,
+    )
+)
+def test_a_body_of_any_shape_is_read_without_an_error(body: dict[str, Any]) -> None:
+    """
+    An estate file may hold anything: what is not understood is left out, and then gives no gap.
+    """
+    said = terms(body)
+    gap = longest_gap(Policy(id="/p", name="p", vault_id="/v", terms=said))
+
+    assert gap is None or gap > timedelta(0)
+    assert {name for name in said if name.startswith("hourly_") and type(said[name]) is not int} == set()
+    assert isinstance(differences(Policy(id="/p", name="p", vault_id="/v", terms=said), Parameters()), tuple)
+
+
 def test_terms_of_nothing_are_nothing_but_the_type() -> None:
     """
     A body without its parts, or with nulls for them, is no error.

@@ -55,7 +55,7 @@ def page(measured: Measurement) -> str:
         "",
         "- **spec**: every request and response of the sandbox's own tests, held by Microsoft's validator oav against",
         "  the specs of 2024 (Recovery Services and Backup 2024-04-01, Compute 2024-07-01, Network 2024-01-01,",
-        "  Resources 2024-07-01, Subscriptions 2022-12-01). Clients ask with other api-versions; only that is replaced.",
+        "  Resources 2024-07-01, Subscriptions 2022-12-01). Clients ask with others; only the api-version is replaced.",
         "- **recordings**: how many recorded exchanges there are. The sandbox's bodies show nothing that no recorded",
         "  body of the same kind does, but for what the allow-list names, and accepted requests carry the polling",
         "  headers that were recorded.",

@@ -143,15 +143,16 @@ def terms(given: dict[str, Any]) -> dict[str, Any]:
         "policy_type": "Enhanced" if given.get("policyType") == "V2" else "Standard",
         "schedule": plan.get("scheduleRunFrequency"),
         "backup_time": times[0][11:16] if isinstance(times[0], str) else None,
-        "weekly_days": detail.get("scheduleRunDays") or _object(kept.get("weeklySchedule")).get("daysOfTheWeek"),
+        "weekly_days": _list(detail.get("scheduleRunDays") or _object(kept.get("weeklySchedule")).get("daysOfTheWeek")),
         "hourly_interval": detail.get("interval"),
         "hourly_duration": detail.get("scheduleWindowDuration"),
         "time_zone": given.get("timeZone"),
         "instant_restore_days": given.get("instantRpRetentionRangeInDays"),
     } | {name: _count(kept.get(schedule)) for name, schedule in _RETENTIONS}
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in said.items() if type(value) is _KINDS[name] and value != []}
 
 
+_KINDS = {name: type(value) for name, value in Parameters().as_dict().items()}
 _RETENTIONS = (
     ("daily_retention_days", "dailySchedule"),
     ("weekly_retention_weeks", "weeklySchedule"),
@@ -168,9 +169,8 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _count(schedule: Any) -> int | None:
-    count = _object(_object(schedule).get("retentionDuration")).get("count")
-    return count if isinstance(count, int) else None
+def _count(schedule: Any) -> Any:
+    return _object(_object(schedule).get("retentionDuration")).get("count")
 
 
 def differences(policy: Policy, asked: Parameters) -> tuple[str, ...]:
@@ -190,9 +190,11 @@ def longest_gap(policy: Policy) -> timedelta | None:
         case "Daily":
             return timedelta(days=1) + GRACE
         case "Hourly":
+            interval, window = _hours(said.get("hourly_interval")), _hours(said.get("hourly_duration"))
+            if not (interval and window):
+                return None
             # The last run of one day's window to the first of the next.
-            night = 24 - int(said.get("hourly_duration", 24)) + int(said.get("hourly_interval", 4))
-            return timedelta(hours=max(night, int(said.get("hourly_interval", 4)))) + GRACE
+            return timedelta(hours=max(24 - window + interval, interval)) + GRACE
         case "Weekly":
             days = sorted(WEEKDAYS.index(day) for day in said.get("weekly_days", ()) if day in WEEKDAYS)
             if not days:
@@ -200,3 +202,7 @@ def longest_gap(policy: Policy) -> timedelta | None:
             gaps = [(b - a) % 7 or 7 for a, b in zip(days, [*days[1:], days[0]], strict=True)]
             return timedelta(days=max(gaps)) + GRACE
     return None
+
+
+def _hours(value: Any) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 24 else 0

@@ -251,7 +251,7 @@ def test_a_body_of_any_shape_is_read_without_an_error(body: dict[str, Any]) -> N
     gap = longest_gap(Policy(id="/p", name="p", vault_id="/v", terms=said))
 
     assert gap is None or gap > timedelta(0)
-    assert {name for name in said if name.startswith("hourly_") and type(said[name]) is not int} == set()
+    assert set() == {name for name in said if name.startswith("hourly_") and type(said[name]) is not int}
     assert isinstance(differences(Policy(id="/p", name="p", vault_id="/v", terms=said), Parameters()), tuple)
 
 

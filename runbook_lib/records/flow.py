@@ -149,11 +149,10 @@ class VmVerdict:
     Attributes:
         vm: ARM id.
         decisive: ids of the checks that decided; empty when nothing stands in the way.
-        selected: whether the run's `vm_selector` names it.
+        accepted_risk: the reason for going on in spite of the verdict; empty when none was given.
     """
 
     vm: str
     verdict: Verdict
     decisive: tuple[str, ...] = ()
-    selected: bool = True
     accepted_risk: str = ""

@@ -35,7 +35,7 @@ e2e: $(VENV)/dev.stamp
 
 screenshots: $(VENV)/dev.stamp
 	@command -v chromium >/dev/null || { echo "screenshots need Chromium: apt-get install chromium"; exit 1; }
-	$(BIN)/python -m pytest -m e2e tests/e2e -k screenshot
+	RUNBOOK_ARTIFACTS=docs $(BIN)/python -m pytest -m e2e tests/e2e -k screenshot
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/build.py

@@ -266,12 +266,14 @@ def open_session(kind: str, journal: Journal) -> Session:
 
     Raises:
         SignInError: azure-identity finds no usable credential.
-        InvalidParameters: the sandbox's estate cannot be read.
+        InvalidParameters: the sandbox's estate cannot be read, or Azure is asked for on a public Binder.
     """
     if kind == "sandbox":
         sandbox = sandbox_state(sandbox_path())
         target = Target(kind="sandbox", name=sandbox.status()["estate"], caller="operator@sandbox")
         return Session(target, _SandboxCredential(), journal, sandbox.transport())
+    if any(name.startswith("BINDER_") for name in os.environ):
+        raise InvalidParameters("azure_on_binder", name="target")
     # Imported here: azure-identity is of no use, and of some cost, to a rehearsal.
     from azure.identity import DefaultAzureCredential
 

@@ -221,3 +221,12 @@ def test_a_new_sandbox_holds_the_example_estate(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("RUNBOOK_SANDBOX", str(tmp_path / "deep" / "new.sqlite"))
 
     assert "contoso" == open_session("sandbox", Journal(tmp_path / "j.jsonl")).target.name
+
+
+def test_azure_is_refused_on_binder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Nobody is led to sign in on a public machine.
+    """
+    monkeypatch.setenv("BINDER_SERVICE_HOST", "x")
+    with pytest.raises(InvalidParameters, match="Binder"):
+        open_session("azure", Journal(tmp_path / "j.jsonl"))

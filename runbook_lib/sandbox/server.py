@@ -7,7 +7,6 @@ Imports the standard library, waitress and other modules of the sandbox only.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +68,17 @@ class SandboxServer:
         """
         End `run`, with all its connections.
         """
-        # In the thread of `run`, so that no socket is closed while it is being waited for.
-        self._server.trigger.pull_trigger(partial(close_all, self._sockets))
+        trigger = self._server.trigger
+        # In the thread of `run`, so that no socket is closed while it is being waited for; and under the lock, so that
+        # the thread, woken by something else, does not close the trigger before it is pulled.
+        with trigger.lock:
+            trigger.thunks.append(self._end)
+            trigger.pull_trigger()
+
+    def _end(self) -> None:
+        # Requests first: a thread that ends one later would pull a trigger whose number another file may have by then.
+        self._server.task_dispatcher.shutdown()
+        close_all(self._sockets)
 
 
 def serve(sandbox: Sandbox, port: int | None = None) -> SandboxServer:

@@ -71,25 +71,6 @@ def options(server: SandboxServer) -> dict[str, Any]:
     return {"base_url": f"http://{server.host}:{server.port}", "authentication_policy": _Token(), "polling_interval": 0}
 
 
-def test_a_server_is_closed_while_it_is_woken(sandbox: Sandbox) -> None:
-    """
-    Closing meets no file that is closed already, though ended requests wake the server at the same moment.
-    """
-    for _ in range(20):
-        server = serve(sandbox)
-        running = threading.Thread(target=server.run)
-        running.start()
-        asking = [threading.Thread(target=request, args=(server,)) for _ in range(4)]
-        for each in asking:
-            each.start()
-        for each in asking:
-            each.join(10)
-        server.close()
-        running.join(10)
-
-        assert not running.is_alive()
-
-
 def test_the_clients_do_over_http_what_they_do_in_process(server: SandboxServer, sandbox: Sandbox, ids: Any) -> None:
     """
     Paging and long operations work through real sockets, with links to the server.

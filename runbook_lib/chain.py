@@ -103,14 +103,12 @@ def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]
     run = Run(folder, asked)
     plan = run.plan
     folder.save_plan(plan)
-    for step in plan.steps:
-        progress(say("say.progress_step", asked.language, step=step.number, count=len(step.changes)))
-        try:
-            ended = run.apply_plan(plan, [step.number])
-        except (Drift, PlanRefused) as error:
-            return error
-        for each in ended:
-            progress(run.progress(each))
+    numbers = [step.number for step in plan.steps]
+    progress(say("say.progress_apply", asked.language, steps=", ".join(numbers), count=len(plan.changes)))
+    try:
+        run.apply_plan(plan, numbers, lambda each: progress(run.progress(each)))
+    except (Drift, PlanRefused) as error:
+        return error
     return None
 
 

@@ -21,7 +21,7 @@ import click
 import yaml
 
 from runbook_lib import evidence
-from runbook_lib.errors import InvalidParameters, RunbookError
+from runbook_lib.errors import InvalidParameters, RunbookError, WriteFailed
 from runbook_lib.parameters import Parameters, build, from_text, schema
 from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
@@ -59,9 +59,6 @@ def _exits(command: Callable[..., int]) -> Callable[..., None]:
         except RunbookError as error:
             click.echo(str(error), err=True)
             code = error.exit_code
-        except KeyboardInterrupt:
-            click.echo(say("error.interrupted", DEFAULT_LANGUAGE), err=True)
-            code = 5
         sys.exit(code)
 
     return run
@@ -132,6 +129,8 @@ def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
     try:
         with _sandbox_of(own, estate):
             result = run_chain(asked, out, lambda line: click.echo(line, err=True))
+    except KeyboardInterrupt:
+        raise WriteFailed("interrupted", resource=str(out)) from None
     except InvalidParameters:
         # Nothing came of it: leave nothing behind that looks like a run.
         for path in fresh:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from tzlocal.windows_tz import win_tz
+
 from runbook_lib import text
 from runbook_lib.errors import InvalidParameters
 
@@ -268,6 +270,8 @@ def _names(p: Parameters) -> Problems:
             yield problem
     if not _POLICY_NAME.fullmatch(p.policy_name):
         yield InvalidParameters("policy_name", name="policy_name", value=p.policy_name)
+    if p.policy_name.lower() == "hourlylogbackup":
+        yield InvalidParameters("policy_workload", name="policy_name", value=p.policy_name)
 
 
 def _subscriptions(p: Parameters) -> Problems:
@@ -297,6 +301,8 @@ def _redundancy(p: Parameters) -> Problems:
 def _schedule(p: Parameters) -> Problems:
     if not _TIME.fullmatch(p.backup_time):
         yield InvalidParameters("backup_time", name="backup_time", value=p.backup_time)
+    if p.time_zone not in win_tz:
+        yield InvalidParameters("time_zone", name="time_zone", value=p.time_zone)
     if p.schedule == "Hourly" and p.policy_type != "Enhanced":
         yield InvalidParameters("hourly_needs_enhanced", name="schedule")
     if p.schedule == "Hourly" and p.hourly_interval not in (4, 6, 8, 12):

@@ -7,16 +7,17 @@ This is what the notebooks hold on to, whether a person walks through them or pa
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from runbook_lib import checks, evidence, render, ui
-from runbook_lib.arm.apply import Applied, apply_step, check_plan
+from runbook_lib.applying import apply_plan, detail, raise_failed
+from runbook_lib.arm.apply import Applied
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
 from runbook_lib.conclusion import conclude, findings_on, verdicts_on
-from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError, WriteFailed
+from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.folder import GIVEN, NOTEBOOKS, RunFolder, interactive, open_folder
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, is_done, project
@@ -25,8 +26,6 @@ from runbook_lib.records import (
     Finding,
     Inventory,
     Plan,
-    Step,
-    Verdict,
     VirtualMachine,
     VmVerdict,
     digest,
@@ -81,7 +80,6 @@ class Run:
         self.notebook = ""
         self.inherited: dict[str, Any] = {}
         self._after: Inventory | None = None
-        self._failed: set[str] = set()
         self.folder.save_parameters(asked)
 
     def arrive(self, notebook: str) -> None:
@@ -332,56 +330,18 @@ class Run:
             # Also after drift: the next plan must be made on the world as it is.
             self.read_again()
         table = render.results(
-            self._number, [(each.change, each.outcome, _detail(each)) for each in ended], self.asked.language
+            self._number, [(each.change, each.outcome, detail(each)) for each in ended], self.asked.language
         )
-        _raise_failed(ended, self.asked.language)
+        raise_failed(ended, self.asked.language)
         return table
 
-    def apply_plan(self, plan: Plan, numbers: Sequence[str]) -> list[Applied]:
+    def apply_plan(
+        self, plan: Plan, numbers: Sequence[str], told: Callable[[Applied], None] = lambda _: None
+    ) -> list[Applied]:
         """
-        Apply the steps *numbers* of a plan, each on what is read just before it.
-
-        Raises:
-            Drift, PlanRefused: nothing of the step was sent.
+        Apply the steps *numbers* of a plan, each on what is read just before it; see `applying.apply_plan`.
         """
-        if self.asked.target == "azure":
-            raise RunbookError("azure_read_only")
-        check_plan(plan, self.session)
-        ended: list[Applied] = []
-        for step in plan.steps:
-            if step.number not in numbers:
-                continue
-            self.folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
-            observed = read_inventory(self.session, self.asked)
-            for each in apply_step(self.session, observed, step, self._failed, self._refused(observed, step)):
-                ended.append(each)
-                if each.outcome == "failed":
-                    self._failed.add(key(each.change.target))
-        return ended
-
-    def _refused(self, observed: Inventory, step: Step) -> dict[str, str]:
-        """
-        Say which VMs of a step may no longer be enabled, by the key of their item: their verdict is drawn once more.
-        """
-        found = self.findings(observed)
-        verdicts = {key(each.vm): each for each in self.verdicts(observed, found)}
-        refused: dict[str, str] = {}
-        for change in step.changes:
-            if change.kind != "protect":
-                continue
-            vm = verdicts.get(key(change.body["properties"]["sourceResourceId"]))
-            if vm is None:
-                refused[key(change.target)] = self._say("say.vm_gone")
-                continue
-            held_back = vm.verdict in (Verdict.BLOCKED, Verdict.UNDETERMINED) and not vm.accepted_risk
-            elsewhere = any(
-                item.protection != "stopped" and not item.soft_deleted and key(item.id) != key(change.target)
-                for item in observed.items_of(vm.vm)
-            )
-            if held_back or elsewhere:
-                own = [each for each in found if each.resource == vm.vm]
-                refused[key(change.target)] = render.why(vm, own, self.asked.language)
-        return refused
+        return apply_plan(self.session, self.folder, self.asked, plan, numbers, told)
 
     def progress(self, each: Applied) -> str:
         """
@@ -421,10 +381,12 @@ class Run:
             if ended.get(change.sha256) == "failed" and is_done(self.inventory, change):
                 self.folder.journal.result(change, "adopted", read_back=True)
 
-    def show_differences(self) -> render.Table:
+    def show_differences(self) -> render.Shown:
         """
-        Show where the world is not as the plan promised.
+        Show where the world is not as the plan promised; a run that wrote nothing promised nothing.
         """
+        if not self.folder.ended():
+            return render.Lines([self._say("say.nothing_written")])
         return render.differences(self.differences(), self.asked.language)
 
     def seal(self) -> render.Lines:
@@ -435,22 +397,3 @@ class Run:
             return render.Lines([self._say("say.sealed_later")])
         digest = evidence.seal(self.folder.path)
         return render.Lines([self._say("say.sealed", path=self.folder.name, digest=digest)])
-
-
-def _detail(each: Applied) -> str:
-    return f"{each.code}: {each.message}" if each.code else ""
-
-
-def _raise_failed(ended: Sequence[Applied], language: str) -> None:
-    failed = [each for each in ended if each.outcome == "failed"]
-    if failed:
-        first = failed[0]
-        raise WriteFailed(
-            "write_failed",
-            resource=first.change.target,
-            count=len(failed),
-            total=len(ended),
-            what=say(f"change.{first.change.kind}", language, **first.change.facts),
-            code=first.code,
-            detail=first.message,
-        )

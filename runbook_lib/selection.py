@@ -4,6 +4,8 @@ Which VMs a run is about. Pure: imports `errors`, `parameters` and `records`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from runbook_lib.errors import InvalidParameters, RunbookError
 from runbook_lib.parameters import Parameters, location_name
 from runbook_lib.records import Inventory, VirtualMachine, key
@@ -40,13 +42,10 @@ def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...
     if not chosen and (blind := [gap.scope for gap in inventory.unread if gap.what == VMS]):
         raise RunbookError("vms_unread", resource=", ".join(blind))
     if not chosen:
-        raise InvalidParameters(
-            "nothing_selected",
-            name="vm_selector",
-            value=asked.vm_selector,
-            where=f" in {asked.location}" if asked.location else "",
-            count=len(inventory.vms),
-        )
+        facts: dict[str, Any] = {"name": "vm_selector", "value": asked.vm_selector, "count": len(inventory.vms)}
+        if asked.location:
+            raise InvalidParameters("nothing_selected_there", location=asked.location, **facts)
+        raise InvalidParameters("nothing_selected", **facts)
     unmatched = [vm for vm in asked.accept_risk if not any(_is_named(each, vm) for each in chosen)]
     if unmatched:
         raise InvalidParameters("vm_missing", name="accept_risk", value=unmatched[0])

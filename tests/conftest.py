@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sealed import made
 from support import RunMaker
 
 from runbook_lib.arm.session import Session, open_session
-from runbook_lib.folder import RunFolder
+from runbook_lib.evidence import seal
+from runbook_lib.folder import SUPERVISED, RunFolder
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import build
 from runbook_lib.run import Run
@@ -52,3 +54,14 @@ def make_run(contoso: Sandbox, tmp_path: Path) -> RunMaker:
         return Run(RunFolder(tmp_path / f"run-{next(count)}"), build(values))
 
     return make
+
+
+@pytest.fixture
+def sealed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    The folder of a run that was applied: one VM enabled, one blocked; sealed.
+    """
+    monkeypatch.setenv(SUPERVISED, "1")
+    folder = made(tmp_path / "run")
+    seal(folder)
+    return folder

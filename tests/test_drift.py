@@ -288,7 +288,7 @@ def test_a_plans_digest_is_over_all_of_its_steps() -> None:
     def forged(edit: Any) -> str:
         copy = json.loads(json.dumps(steps))
         edit(copy)
-        return plan_digest(decode(Step, each) for each in copy)
+        return plan_digest(PLAN.target, [decode(Step, each) for each in copy])
 
     edits = [
         lambda s: s[0]["changes"].pop(),

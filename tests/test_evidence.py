@@ -19,52 +19,41 @@ from sealed import edit, made, problems, statement_of
 from runbook_lib import evidence
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.evidence import ATTESTATION, Problem, exit_code, read_json, seal, verify, write_json
-from runbook_lib.folder import SUPERVISED
 from runbook_lib.records import Verdict, VmVerdict
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    The folder of a run that was applied: one VM enabled, one blocked; sealed.
-    """
-    monkeypatch.setenv(SUPERVISED, "1")
-    folder = made(tmp_path / "run")
-    seal(folder)
-    return folder
-
 
 # --- what was sealed ----------------------------------------------------------------------------------------------
 
 
-def test_a_sealed_run_is_accepted(run: Path) -> None:
+def test_a_sealed_run_is_accepted(sealed_run: Path) -> None:
     """
     Complete, consistent, and marked with its target.
     """
-    found = verify(run)
+    found = verify(sealed_run)
 
     assert (True, True, True, ()) == (found.accepted, found.complete, found.supervised, found.problems)
     assert "SANDBOX (simulated)" == found.target
 
 
-def test_the_digest_is_that_of_the_attestation(run: Path) -> None:
+def test_the_digest_is_that_of_the_attestation(sealed_run: Path) -> None:
     """
     Kept elsewhere, it proves that this is the attestation that was made then.
     """
-    digest = hashlib.sha256((run / ATTESTATION).read_bytes()).hexdigest()
+    digest = hashlib.sha256((sealed_run / ATTESTATION).read_bytes()).hexdigest()
 
-    assert digest == verify(run).digest
-    assert f"sha256:{digest}" == verify(run).lines("en")[-1]
+    assert digest == verify(sealed_run).digest
+    assert f"sha256:{digest}" == verify(sealed_run).lines("en")[-1]
 
 
-def test_the_attestation_is_an_in_toto_statement_over_every_file(run: Path) -> None:
+def test_the_attestation_is_an_in_toto_statement_over_every_file(sealed_run: Path) -> None:
     """
     In a DSSE envelope; a test result of three words and the VMs of each.
     """
-    statement = statement_of(run)
-    files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()} - {ATTESTATION}
+    statement = statement_of(sealed_run)
+    files = {path.relative_to(sealed_run).as_posix() for path in sealed_run.rglob("*") if path.is_file()} - {
+        ATTESTATION
+    }
 
-    assert "application/vnd.in-toto+json" == read_json(run / ATTESTATION)["payloadType"]
+    assert "application/vnd.in-toto+json" == read_json(sealed_run / ATTESTATION)["payloadType"]
     assert files == {each["name"] for each in statement["subject"]}
     assert {"outcome.json", "plan.json", "journal.jsonl", "tables/plan.csv", "07_evidence.ipynb"} <= files
     assert "FAILED" == statement["predicate"]["result"]
@@ -72,18 +61,18 @@ def test_the_attestation_is_an_in_toto_statement_over_every_file(run: Path) -> N
     assert [vm("web").id] == statement["predicate"]["passedTests"]
 
 
-def test_sealing_the_same_files_again_gives_the_same_digest(run: Path) -> None:
+def test_sealing_the_same_files_again_gives_the_same_digest(sealed_run: Path) -> None:
     """
     Nothing of the moment or of the machine is in it.
     """
-    assert seal(run) == verify(run).digest == seal(run)
+    assert seal(sealed_run) == verify(sealed_run).digest == seal(sealed_run)
 
 
-def test_a_run_can_be_moved_and_copied(run: Path, tmp_path: Path) -> None:
+def test_a_run_can_be_moved_and_copied(sealed_run: Path, tmp_path: Path) -> None:
     """
     No path of the machine is part of the evidence.
     """
-    copy = Path(shutil.copytree(run, tmp_path / "elsewhere" / "copy"))
+    copy = Path(shutil.copytree(sealed_run, tmp_path / "elsewhere" / "copy"))
 
     assert verify(copy).accepted
     assert str(tmp_path) not in json.dumps(statement_of(copy))
@@ -103,105 +92,105 @@ FILES += ("tables/comparison.csv", "00_start.ipynb", "environment.json", "run.js
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_was_changed_is_named(run: Path, name: str) -> None:
+def test_a_file_that_was_changed_is_named(sealed_run: Path, name: str) -> None:
     """
     One byte is enough.
     """
-    with (run / name).open("ab") as file:
+    with (sealed_run / name).open("ab") as file:
         file.write(b" ")
 
-    assert [("changed_file", name)] == problems(run)
+    assert [("changed_file", name)] == problems(sealed_run)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_was_taken_away_is_named(run: Path, name: str) -> None:
+def test_a_file_that_was_taken_away_is_named(sealed_run: Path, name: str) -> None:
     """
     Even one that says nothing of the outcome.
     """
-    (run / name).unlink()
+    (sealed_run / name).unlink()
 
-    assert [("missing_file", name)] == problems(run)
+    assert [("missing_file", name)] == problems(sealed_run)
 
 
 @pytest.mark.parametrize(
     "name", ["notes.txt", ".hidden", "tables/more.csv", "new/deep/file", "08_more.ipynb", "x.part"]
 )
-def test_a_file_that_was_added_is_named(run: Path, name: str) -> None:
+def test_a_file_that_was_added_is_named(sealed_run: Path, name: str) -> None:
     """
     Nobody slips something in beside what was sealed.
     """
-    (run / name).parent.mkdir(parents=True, exist_ok=True)
-    (run / name).write_text("x", encoding="utf-8")
+    (sealed_run / name).parent.mkdir(parents=True, exist_ok=True)
+    (sealed_run / name).write_text("x", encoding="utf-8")
 
-    assert [("added_file", name)] == problems(run)
+    assert [("added_file", name)] == problems(sealed_run)
 
 
-def test_the_last_line_of_the_journal_cannot_be_dropped(run: Path) -> None:
+def test_the_last_line_of_the_journal_cannot_be_dropped(sealed_run: Path) -> None:
     """
     Nor any other.
     """
-    lines = (run / "journal.jsonl").read_bytes().splitlines(keepends=True)
-    (run / "journal.jsonl").write_bytes(b"".join(lines[:-1]))
+    lines = (sealed_run / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (sealed_run / "journal.jsonl").write_bytes(b"".join(lines[:-1]))
 
-    assert [("changed_file", "journal.jsonl")] == problems(run)
+    assert [("changed_file", "journal.jsonl")] == problems(sealed_run)
 
 
-def test_files_of_two_runs_cannot_be_exchanged(run: Path, tmp_path: Path) -> None:
+def test_files_of_two_runs_cannot_be_exchanged(sealed_run: Path, tmp_path: Path) -> None:
     """
     Each is sealed by its own run.
     """
     other = made(tmp_path / "other", backup_time="22:00")
     seal(other)
-    shutil.copy(other / "plan.json", run / "plan.json")
+    shutil.copy(other / "plan.json", sealed_run / "plan.json")
 
-    assert [("changed_file", "plan.json")] == problems(run)
-    shutil.copy(other / ATTESTATION, run / ATTESTATION)
-    assert ("changed_file", "parameters.json") in problems(run)
+    assert [("changed_file", "plan.json")] == problems(sealed_run)
+    shutil.copy(other / ATTESTATION, sealed_run / ATTESTATION)
+    assert ("changed_file", "parameters.json") in problems(sealed_run)
 
 
-def test_two_files_cannot_be_exchanged_for_each_other(run: Path) -> None:
+def test_two_files_cannot_be_exchanged_for_each_other(sealed_run: Path) -> None:
     """
     A digest belongs to a name.
     """
-    one, other = run / "inventory-before.json", run / "inventory-after.json"
+    one, other = sealed_run / "inventory-before.json", sealed_run / "inventory-after.json"
     one_content = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(one_content)
 
-    assert [("changed_file", other.name), ("changed_file", one.name)] == problems(run)
+    assert [("changed_file", other.name), ("changed_file", one.name)] == problems(sealed_run)
 
 
-def test_a_link_is_no_evidence(run: Path, tmp_path: Path) -> None:
+def test_a_link_is_no_evidence(sealed_run: Path, tmp_path: Path) -> None:
     """
     What it leads to is not in the folder, even if it is the same today.
     """
     outside = tmp_path / "plan.json"
-    shutil.move(run / "plan.json", outside)
-    (run / "plan.json").symlink_to(outside)
-    (run / "more").symlink_to(tmp_path, target_is_directory=True)
+    shutil.move(sealed_run / "plan.json", outside)
+    (sealed_run / "plan.json").symlink_to(outside)
+    (sealed_run / "more").symlink_to(tmp_path, target_is_directory=True)
 
-    assert [("added_file", "more"), ("changed_file", "plan.json")] == problems(run)
-    seal(run)
-    assert [("added_file", "more"), ("added_file", "plan.json")] == problems(run)
+    assert [("added_file", "more"), ("changed_file", "plan.json")] == problems(sealed_run)
+    seal(sealed_run)
+    assert [("added_file", "more"), ("added_file", "plan.json")] == problems(sealed_run)
 
 
-def test_a_folder_in_a_files_place_is_named(run: Path) -> None:
+def test_a_folder_in_a_files_place_is_named(sealed_run: Path) -> None:
     """
     It is not the file that was sealed.
     """
-    (run / "plan.json").unlink()
-    (run / "plan.json").mkdir()
+    (sealed_run / "plan.json").unlink()
+    (sealed_run / "plan.json").mkdir()
 
-    assert [("missing_file", "plan.json")] == problems(run)
+    assert [("missing_file", "plan.json")] == problems(sealed_run)
 
 
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-def test_no_byte_of_a_sealed_file_can_be_turned(run: Path, data: st.DataObject) -> None:
+def test_no_byte_of_a_sealed_file_can_be_turned(sealed_run: Path, data: st.DataObject) -> None:
     """
     Any byte of any file, flipped in any way: never accepted.
     """
-    files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != ATTESTATION)
+    files = sorted(path for path in sealed_run.rglob("*") if path.is_file() and path.name != ATTESTATION)
     path = data.draw(st.sampled_from([path for path in files if path.stat().st_size]))
     content = bytearray(path.read_bytes())
     where = data.draw(st.integers(0, len(content) - 1))
@@ -209,29 +198,29 @@ def test_no_byte_of_a_sealed_file_can_be_turned(run: Path, data: st.DataObject) 
     content[where] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     try:
-        found = problems(run)
+        found = problems(sealed_run)
     finally:
         path.write_bytes(original)
 
-    assert [("changed_file", path.relative_to(run).as_posix())] == found
+    assert [("changed_file", path.relative_to(sealed_run).as_posix())] == found
 
 
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-def test_a_byte_of_the_attestation_changes_its_digest_or_its_worth(run: Path, data: st.DataObject) -> None:
+def test_a_byte_of_the_attestation_changes_its_digest_or_its_worth(sealed_run: Path, data: st.DataObject) -> None:
     """
     It is refused, or not accepted, or says the very same under another digest: it is unsigned.
     """
-    path, sealed = run / ATTESTATION, verify(run).digest
-    said = statement_of(run)
+    path, sealed = sealed_run / ATTESTATION, verify(sealed_run).digest
+    said = statement_of(sealed_run)
     original = path.read_bytes()
     content = bytearray(original)
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     try:
-        found = verify(run)
+        found = verify(sealed_run)
         accepted, digest = found.accepted, found.digest
-        same = not accepted or statement_of(run) == said
+        same = not accepted or statement_of(sealed_run) == said
     except BrokenEvidence:
         accepted, digest, same = False, "", True
     finally:
@@ -244,24 +233,24 @@ def test_a_byte_of_the_attestation_changes_its_digest_or_its_worth(run: Path, da
 # --- how it is said -----------------------------------------------------------------------------------------------
 
 
-def test_the_target_is_said_first(run: Path) -> None:
+def test_the_target_is_said_first(sealed_run: Path) -> None:
     """
     Nobody takes a rehearsal for the real thing; who made the evidence is not proven.
     """
-    first, second, *_ = verify(run).lines("en")
+    first, second, *_ = verify(sealed_run).lines("en")
 
     assert "target: SANDBOX (simulated)" == first
     assert "CONSISTENT" in second
     assert "unsigned" in second
 
 
-def test_each_problem_is_said_with_its_file(run: Path) -> None:
+def test_each_problem_is_said_with_its_file(sealed_run: Path) -> None:
     """
     After how many there are.
     """
-    (run / "a.txt").write_text("x", encoding="utf-8")
-    (run / "plan.json").unlink()
-    said = verify(run).lines("en")
+    (sealed_run / "a.txt").write_text("x", encoding="utf-8")
+    (sealed_run / "plan.json").unlink()
+    said = verify(sealed_run).lines("en")
 
     assert said[1].startswith("BROKEN")
     assert "2" in said[1]
@@ -281,26 +270,26 @@ def test_every_kind_of_problem_has_a_sentence(kind: str) -> None:
     assert not found.accepted
 
 
-def test_a_run_that_did_not_end_is_incomplete(run: Path) -> None:
+def test_a_run_that_did_not_end_is_incomplete(sealed_run: Path) -> None:
     """
     Its files may all be as they were sealed.
     """
-    edit(run / "outcome.json", lambda outcome: outcome.update(complete=False))
-    seal(run)
+    edit(sealed_run / "outcome.json", lambda outcome: outcome.update(complete=False))
+    seal(sealed_run)
 
-    assert "INCOMPLETE: the run did not end" == verify(run).lines("en")[1]
-    assert not verify(run).accepted
+    assert "INCOMPLETE: the run did not end" == verify(sealed_run).lines("en")[1]
+    assert not verify(sealed_run).accepted
 
 
 @pytest.mark.parametrize("claim", [1, "true", None, [True]])
-def test_only_true_is_complete(run: Path, claim: Any) -> None:
+def test_only_true_is_complete(sealed_run: Path, claim: Any) -> None:
     """
     Nothing that merely looks like it.
     """
-    edit(run / "outcome.json", lambda outcome: outcome.update(complete=claim, supervised=claim))
-    seal(run)
+    edit(sealed_run / "outcome.json", lambda outcome: outcome.update(complete=claim, supervised=claim))
+    seal(sealed_run)
 
-    assert (False, False) == (verify(run).complete, verify(run).supervised)
+    assert (False, False) == (verify(sealed_run).complete, verify(sealed_run).supervised)
 
 
 def test_a_run_by_hand_is_said_to_be_unsupervised(tmp_path: Path) -> None:
@@ -314,12 +303,12 @@ def test_a_run_by_hand_is_said_to_be_unsupervised(tmp_path: Path) -> None:
     assert "unsupervised" in verify(folder).lines("en")[2]
 
 
-def test_a_file_name_cannot_command_the_terminal(run: Path) -> None:
+def test_a_file_name_cannot_command_the_terminal(sealed_run: Path) -> None:
     """
     Whoever hands the folder over names its files.
     """
-    (run / "\x1b[2JCONSISTENT\n\u202e").write_text("x", encoding="utf-8")
-    said = verify(run).lines("en")
+    (sealed_run / "\x1b[2JCONSISTENT\n\u202e").write_text("x", encoding="utf-8")
+    said = verify(sealed_run).lines("en")
 
     assert "\\u001b[2JCONSISTENT\\u000a\\u202e: there, but not sealed" == said[2]
 

@@ -11,23 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sealed import Edit, edit, made, problems, reattest
+from sealed import Edit, edit, problems, reattest
 
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.evidence import ATTESTATION, seal, verify, write_json
-from runbook_lib.folder import SUPERVISED
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    The folder of a run that was applied: one VM enabled, one blocked; sealed.
-    """
-    monkeypatch.setenv(SUPERVISED, "1")
-    folder = made(tmp_path / "run")
-    seal(folder)
-    return folder
-
 
 # --- what was forged and sealed again -----------------------------------------------------------------------------
 
@@ -55,14 +42,14 @@ def blocked(outcome: dict[str, Any]) -> dict[str, Any]:
         lambda o: (blocked(o).update(verdict="ENABLED", decisive=[]), o.update(counts={"ENABLED": 2})),
     ],
 )
-def test_an_outcome_that_its_findings_do_not_bear_out_is_found(run: Path, forge: Edit) -> None:
+def test_an_outcome_that_its_findings_do_not_bear_out_is_found(sealed_run: Path, forge: Edit) -> None:
     """
     All hashes rebuilt: the verdicts are recomputed.
     """
-    edit(run / "outcome.json", forge)
-    seal(run)
+    edit(sealed_run / "outcome.json", forge)
+    seal(sealed_run)
 
-    assert [("claim_outcome", "outcome.json")] == problems(run)
+    assert [("claim_outcome", "outcome.json")] == problems(sealed_run)
 
 
 @pytest.mark.parametrize(
@@ -79,24 +66,24 @@ def test_an_outcome_that_its_findings_do_not_bear_out_is_found(run: Path, forge:
         lambda f: f.update(before=f["before"][:3]),
     ],
 )
-def test_findings_that_do_not_bear_out_the_outcome_are_found(run: Path, forge: Edit) -> None:
+def test_findings_that_do_not_bear_out_the_outcome_are_found(sealed_run: Path, forge: Edit) -> None:
     """
     Before as well as after the run.
     """
-    edit(run / "findings.json", forge)
-    seal(run)
+    edit(sealed_run / "findings.json", forge)
+    seal(sealed_run)
 
-    assert [("claim_outcome", "outcome.json")] == problems(run)
+    assert [("claim_outcome", "outcome.json")] == problems(sealed_run)
 
 
-def test_findings_of_another_target_are_found(run: Path) -> None:
+def test_findings_of_another_target_are_found(sealed_run: Path) -> None:
     """
     What was rehearsed is not passed off as Azure's.
     """
-    edit(run / "findings.json", lambda found: found.update(target="AZURE AzureCloud, tenant t"))
-    seal(run)
+    edit(sealed_run / "findings.json", lambda found: found.update(target="AZURE AzureCloud, tenant t"))
+    seal(sealed_run)
 
-    assert [("claim_target", "findings.json")] == problems(run)
+    assert [("claim_target", "findings.json")] == problems(sealed_run)
 
 
 @pytest.mark.parametrize(
@@ -112,58 +99,58 @@ def test_findings_of_another_target_are_found(run: Path) -> None:
         lambda s: s["predicate"].update(configuration=[]),
     ],
 )
-def test_an_attestation_that_sums_the_outcome_up_otherwise_is_found(run: Path, forge: Edit) -> None:
+def test_an_attestation_that_sums_the_outcome_up_otherwise_is_found(sealed_run: Path, forge: Edit) -> None:
     """
     Every file is as it was sealed, but the statement says something else of them.
     """
-    reattest(run, forge)
+    reattest(sealed_run, forge)
 
-    assert [("claim_attested", "outcome.json")] == problems(run)
+    assert [("claim_attested", "outcome.json")] == problems(sealed_run)
 
 
-def test_an_incomplete_run_cannot_be_attested_complete(run: Path) -> None:
+def test_an_incomplete_run_cannot_be_attested_complete(sealed_run: Path) -> None:
     """
     The attestation alone does not make it so.
     """
-    edit(run / "outcome.json", lambda outcome: outcome.update(complete=False))
-    seal(run)
-    assert not verify(run).accepted
-    reattest(run, lambda statement: statement["predicate"]["runbook"].update(complete=True))
+    edit(sealed_run / "outcome.json", lambda outcome: outcome.update(complete=False))
+    seal(sealed_run)
+    assert not verify(sealed_run).accepted
+    reattest(sealed_run, lambda statement: statement["predicate"]["runbook"].update(complete=True))
 
-    assert [("claim_attested", "outcome.json")] == problems(run)
+    assert [("claim_attested", "outcome.json")] == problems(sealed_run)
 
 
-def test_a_subject_that_was_taken_out_of_the_statement_is_found(run: Path) -> None:
+def test_a_subject_that_was_taken_out_of_the_statement_is_found(sealed_run: Path) -> None:
     """
     Its file was added, then, as far as the statement goes.
     """
-    reattest(run, lambda statement: statement["subject"].pop(0))
+    reattest(sealed_run, lambda statement: statement["subject"].pop(0))
 
-    assert ["added_file"] == [kind for kind, _ in problems(run)]
+    assert ["added_file"] == [kind for kind, _ in problems(sealed_run)]
 
 
-def test_a_subject_outside_of_the_folder_is_not_read(run: Path, tmp_path: Path) -> None:
+def test_a_subject_outside_of_the_folder_is_not_read(sealed_run: Path, tmp_path: Path) -> None:
     """
     A name that leads elsewhere is simply not there.
     """
     (tmp_path / "secret").write_text("x", encoding="utf-8")
     digest = hashlib.sha256(b"x").hexdigest()
-    reattest(run, lambda s: s["subject"].append({"name": "../secret", "digest": {"sha256": digest}}))
+    reattest(sealed_run, lambda s: s["subject"].append({"name": "../secret", "digest": {"sha256": digest}}))
 
-    assert [("missing_file", "../secret")] == problems(run)
+    assert [("missing_file", "../secret")] == problems(sealed_run)
 
 
 # --- what is no evidence ------------------------------------------------------------------------------------------
 
 
-def test_a_run_without_its_attestation_is_incomplete(run: Path) -> None:
+def test_a_run_without_its_attestation_is_incomplete(sealed_run: Path) -> None:
     """
     Whatever its other files say: a kernel that died leaves just that.
     """
-    (run / ATTESTATION).unlink()
+    (sealed_run / ATTESTATION).unlink()
 
     with pytest.raises(BrokenEvidence, match=r"has no attestation\.dsse\.json: the run is INCOMPLETE"):
-        verify(run)
+        verify(sealed_run)
 
 
 def test_a_folder_that_is_not_there_is_no_evidence(tmp_path: Path) -> None:
@@ -247,24 +234,24 @@ def wrapped(**members: Any) -> bytes:
         json.dumps(json.loads(wrapped()) | {"payloadType": "application/json"}).encode(),
     ],
 )
-def test_what_is_no_attestation_is_refused(run: Path, content: bytes) -> None:
+def test_what_is_no_attestation_is_refused(sealed_run: Path, content: bytes) -> None:
     """
     Whatever stands in the file: the error names it, and nothing else breaks.
     """
-    (run / ATTESTATION).write_bytes(content)
+    (sealed_run / ATTESTATION).write_bytes(content)
 
     with pytest.raises(BrokenEvidence, match=r"attestation\.dsse\.json cannot be read"):
-        verify(run)
+        verify(sealed_run)
 
 
 @pytest.mark.parametrize("subject", [{"name": 5, "digest": {"sha256": "x"}}, {"name": "a", "digest": {"sha256": 5}}])
-def test_a_subject_of_another_type_is_a_file_that_is_missing(run: Path, subject: dict[str, Any]) -> None:
+def test_a_subject_of_another_type_is_a_file_that_is_missing(sealed_run: Path, subject: dict[str, Any]) -> None:
     """
     It can name nothing that is there.
     """
-    reattest(run, lambda statement: statement["subject"].append(subject))
+    reattest(sealed_run, lambda statement: statement["subject"].append(subject))
 
-    assert [("missing_file", str(subject["name"]))] == problems(run)
+    assert [("missing_file", str(subject["name"]))] == problems(sealed_run)
 
 
 @pytest.mark.parametrize(
@@ -280,25 +267,27 @@ def test_a_subject_of_another_type_is_a_file_that_is_missing(run: Path, subject:
         ("findings.json", {"before": [], "after": []}),
     ],
 )
-def test_documents_that_are_not_what_they_should_be_are_refused(run: Path, name: str, content: Any) -> None:
+def test_documents_that_are_not_what_they_should_be_are_refused(sealed_run: Path, name: str, content: Any) -> None:
     """
     Sealed as they are, by somebody who rebuilt the hashes.
     """
-    write_json(run / name, content)
-    digest = hashlib.sha256((run / name).read_bytes()).hexdigest()
-    reattest(run, lambda s: [each["digest"].update(sha256=digest) for each in s["subject"] if each["name"] == name])
+    write_json(sealed_run / name, content)
+    digest = hashlib.sha256((sealed_run / name).read_bytes()).hexdigest()
+    reattest(
+        sealed_run, lambda s: [each["digest"].update(sha256=digest) for each in s["subject"] if each["name"] == name]
+    )
 
     with pytest.raises(BrokenEvidence, match="cannot be read"):
-        verify(run)
+        verify(sealed_run)
 
 
 @pytest.mark.parametrize("name", ["outcome.json", "findings.json"])
-def test_evidence_without_its_main_documents_is_refused(run: Path, name: str) -> None:
+def test_evidence_without_its_main_documents_is_refused(sealed_run: Path, name: str) -> None:
     """
     Even if the statement does not list them.
     """
-    (run / name).unlink()
-    reattest(run, lambda s: s.update(subject=[each for each in s["subject"] if each["name"] != name]))
+    (sealed_run / name).unlink()
+    reattest(sealed_run, lambda s: s.update(subject=[each for each in s["subject"] if each["name"] != name]))
 
     with pytest.raises(BrokenEvidence, match=f"has no {name}"):
-        verify(run)
+        verify(sealed_run)

@@ -29,6 +29,7 @@ ORDER = (
     ("folder",),
     ("arm",),
     ("ui", "conclusion"),
+    ("applying",),
     ("run",),
     ("kernel",),
     ("chain", "engine"),
@@ -304,7 +305,7 @@ def test_verifying_needs_the_base_dependencies_only() -> None:
     which securesystemslib looks for.
     """
     extras = {"IPython", "ipykernel", "ipywidgets", "jsonschema", "jupyter_client", "nbclient", "nbformat"}
-    extras |= {"numpy", "pandas", "papermill", "platformdirs", "tzlocal", "waitress", "werkzeug"}
+    extras |= {"numpy", "pandas", "papermill", "platformdirs", "waitress"}
     statement = "import runbook_lib.cli, runbook_lib.evidence"
 
     assert set() == _loaded_by(statement) & extras
@@ -329,4 +330,4 @@ def test_the_base_dependencies_are_what_the_pure_core_imports() -> None:
             else:
                 needed.add(each.split(".")[0])
 
-    assert {"click", "securesystemslib", "yaml"} == needed - set(sys.stdlib_module_names)
+    assert {"click", "securesystemslib", "tzlocal", "yaml"} == needed - set(sys.stdlib_module_names)

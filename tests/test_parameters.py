@@ -554,3 +554,19 @@ def test_whatever_text_is_given_is_read_or_refused(name: str, written: str) -> N
         said = refusal.message
 
     assert "wrong_type" == said or kinds[name] is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("time_zone", "", "Windows time zone"),
+        ("time_zone", "Europe/Madrid", "Windows time zone"),
+        ("policy_name", "HourlyLogBackup", "SQL Server"),
+    ],
+)
+def test_what_the_service_would_refuse_later_is_refused_now(name: str, value: str, words: str) -> None:
+    """
+    A time zone is a Windows id, and the log backup policy of every vault is not for VMs.
+    """
+    with pytest.raises(InvalidParameters, match=words):
+        build({name: value})

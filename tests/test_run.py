@@ -397,3 +397,13 @@ def test_a_torn_last_line_does_not_make_a_run_unusable(make_run: RunMaker) -> No
         journal.write('{"entry": "int')
 
     assert {} == run.folder.outcomes()
+
+
+def test_a_run_that_wrote_nothing_promised_nothing(make_run: RunMaker) -> None:
+    """
+    After planning, the evidence does not say that the world became what the plan promised.
+    """
+    run = make_run(vm_selector="name:bi01")
+    run.conclude()
+
+    assert "Nothing was written in this run." == run.show_differences().text()

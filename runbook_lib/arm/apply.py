@@ -49,7 +49,7 @@ def check_plan(plan: Plan, session: Session) -> None:
     Raises:
         PlanRefused: with what does not agree.
     """
-    if plan_digest(plan.steps) != plan.digest:
+    if plan_digest(plan.target, plan.steps) != plan.digest:
         raise PlanRefused("plan_edited", digest=plan.digest)
     if plan.target != session.target.mark:
         raise PlanRefused("plan_target", planned=plan.target, found=session.target.mark)
@@ -101,7 +101,7 @@ def _rests_on(change: Change, failed: Set[str]) -> str:
     """
     Name what *change* rests on among what failed; empty when there is no such thing.
     """
-    return next((each for each in map(key, (*change.reads, change.target)) if each in failed), "")
+    return next((each for each in map(key, change.reads) if each in failed), "")
 
 
 def _apply(session: Session, world: Inventory, change: Change, failed: Set[str]) -> Applied:

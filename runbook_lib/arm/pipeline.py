@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from azure.core.exceptions import AzureError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy
 
@@ -94,7 +95,7 @@ class CallLog(HTTPPolicy[Any, Any]):
         }
         try:
             response = self.next.send(request)
-        except Exception as error:
+        except AzureError as error:
             # Logged and passed on as it is: that no answer came is what the journal must say.
             self._journal.call(entry | {"status": 0, "error": type(error).__name__, "seconds": _since(started)})
             raise

@@ -88,7 +88,7 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
         parameters=asked.as_dict(),
         steps=tuple(steps),
         notes=tuple(notes),
-        digest=plan_digest(steps),
+        digest=plan_digest(inventory.target.mark, steps),
     )
 
 
@@ -235,6 +235,7 @@ def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             kind="set-redundancy",
             step="02",
             target=vault.id,
+            reads=(vault.id,),
             body={
                 "properties": {
                     "redundancySettings": {
@@ -292,6 +293,7 @@ def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             kind="discover",
             step="04",
             target=vault_id,
+            reads=(vault_id,),
             facts={
                 "vault": vault_id.rsplit("/", 1)[-1],
                 "subscription": _subscription_name(world, vault_id),

@@ -83,11 +83,11 @@ def compare(projected: Inventory, observed: Inventory, changes: Sequence[Change]
     )
 
 
-def plan_digest(steps: Iterable[Step]) -> str:
+def plan_digest(target: str, steps: Iterable[Step]) -> str:
     """
-    Return the digest that names a plan: over its steps, their changes and the worlds they rest on.
+    Return the digest that names a plan: over its target, its steps, their changes and the worlds they rest on.
     """
-    return digest(list(steps))
+    return digest([target, *steps])
 
 
 def _state(inventory: Inventory, each: str) -> State:

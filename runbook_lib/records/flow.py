@@ -118,7 +118,7 @@ class Plan:
         target: mark of the target that it was made for.
         parameters: what was asked for, with the defaults filled in.
         notes: ids of sentences and their facts, on what the plan leaves as it is.
-        digest: sha256 over the steps.
+        digest: sha256 over target and steps.
     """
 
     target: str

@@ -129,7 +129,7 @@ def test_an_edited_plan_is_refused(make_run: RunMaker, contoso: Sandbox) -> None
     plan = run.plan
     edited = replace(plan, steps=plan.steps[1:])
 
-    assert plan_digest(edited.steps) != plan.digest
+    assert plan_digest(edited.target, edited.steps) != plan.digest
     with pytest.raises(PlanRefused):
         run.apply_plan(edited, ALL)
     assert [] == writes(contoso)
@@ -137,11 +137,14 @@ def test_an_edited_plan_is_refused(make_run: RunMaker, contoso: Sandbox) -> None
 
 def test_a_plan_for_another_target_is_refused(make_run: RunMaker, contoso: Sandbox) -> None:
     """
-    What was planned on Azure is not applied to the sandbox, nor the other way round.
+    What was planned on Azure is not applied to the sandbox, whether its mark was edited or honestly digested.
     """
     run = make_run(vm_selector="name:bi01")
-    with pytest.raises(PlanRefused):
-        run.apply_plan(replace(run.plan, target="AZURE AzureCloud, tenant x"), ALL)
+    mark = "AZURE AzureCloud, tenant x"
+    edited = replace(run.plan, target=mark)
+    for plan in (edited, replace(edited, digest=plan_digest(mark, edited.steps))):
+        with pytest.raises(PlanRefused):
+            run.apply_plan(plan, ALL)
     assert [] == writes(contoso)
 
 
@@ -261,3 +264,28 @@ def test_a_write_whose_answer_was_lost_is_read_back(make_run: RunMaker, contoso:
     run.conclude()
 
     assert 0 == run.folder.outcomes().get("failed", 0)
+
+
+def test_one_refused_rule_does_not_keep_its_neighbours_from_being_made(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Rules of one security group do not rest on one another.
+    """
+    contoso.fault(Fault(method="PUT", path="securityrules/allow-backup-azurebackup$", status=400, code="X"))
+    run = make_run(network_option="service_tags")
+    ended = [each for each in run.apply_plan(run.plan, ["06"]) if each.change.facts["nsg"] == "NSG-lockdown"]
+
+    assert ["failed", "done", "done"] == [each.outcome for each in ended]
+
+
+def test_the_apply_cell_can_be_run_again_after_the_cause_was_mended(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    A failure is not held against the next try in the same kernel.
+    """
+    contoso.fault(Fault(method="PUT", path="vaults/rsv-", status=400, code="QuotaExceeded", times=1))
+    run = make_run(vm_selector="name:bi01")
+    first = run.apply_plan(run.plan, ["01"])
+    run.read_again()
+    second = run.apply_plan(run.plan, ["01"])
+
+    assert ["QuotaExceeded"] == [each.code for each in first if each.outcome == "failed"]
+    assert {"done"} == {each.outcome for each in second}

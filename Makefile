@@ -4,11 +4,14 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # What npm writes when it has installed the validator of the fidelity gates.
 OAV = tests/fidelity/node_modules/.package-lock.json
+# The same for the clients for JavaScript, and an environment with the Python clients of 2020.
+JS = tests/clients/node_modules/.package-lock.json
+OLDER = $(VENV)/older
 ifndef RUN_DIR
 RUN_DIR := runs/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell $(PYTHON) -c 'import os; print(os.urandom(3).hex())')
 endif
 
-.PHONY: run test lab lint e2e screenshots docs fidelity clean
+.PHONY: run test lab lint e2e screenshots docs fidelity clients bench clean
 
 # The main job on a fresh copy of the example estate. That some of its VMs are blocked (exit code 3) is what it shows.
 run: $(VENV)/run.stamp
@@ -17,7 +20,7 @@ run: $(VENV)/run.stamp
 
 # Everything that needs nothing but Python.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m "not e2e" tests
+	$(BIN)/python -m pytest -m "not e2e and not clients" tests
 
 lab: $(VENV)/run.stamp
 	JUPYTER_CONFIG_PATH=$(CURDIR)/jupyter $(BIN)/jupyter lab notebooks/00_start.ipynb
@@ -48,8 +51,17 @@ fidelity: $(VENV)/dev.stamp $(OAV)
 	RUNBOOK_REFERENCE=$(RUNBOOK_REFERENCE) $(BIN)/python -m pytest -m "not e2e" \
 		tests/fidelity tests/sandbox tests/test_recorded.py
 
+# The sandbox over HTTP: its own suite once more, then clients of other makes and of an older generation.
+clients: $(VENV)/dev.stamp $(JS) $(OLDER)/older.stamp
+	RUNBOOK_ROAD=http $(BIN)/python -m pytest tests/sandbox
+	RUNBOOK_OLDER=$(OLDER) $(BIN)/python -m pytest -m clients tests/clients
+
+# What things cost, as ratios measured in one run; exits with 1 when a target is missed.
+bench: $(VENV)/dev.stamp
+	PYTHONPATH=tests $(BIN)/python -m bench.sandbox
+
 clean:
-	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules
+	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules tests/clients/node_modules
 
 $(VENV)/run.stamp: pyproject.toml requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -60,7 +72,12 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[run,dev]'
 	touch $@
 
-$(OAV): tests/fidelity/package.json tests/fidelity/package-lock.json
-	@command -v npm >/dev/null || { echo "fidelity needs Node.js 20 or later with npm: apt-get install npm"; exit 1; }
-	cd tests/fidelity && npm ci --loglevel=error --no-audit --no-fund
+tests/%/node_modules/.package-lock.json: tests/%/package.json tests/%/package-lock.json
+	@command -v npm >/dev/null || { echo "this needs Node.js 20 or later with npm: apt-get install npm"; exit 1; }
+	cd tests/$* && npm ci --loglevel=error --no-audit --no-fund
+	touch $@
+
+$(OLDER)/older.stamp: tests/clients/older.txt
+	$(PYTHON) -m venv $(OLDER)
+	$(OLDER)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/older.txt
 	touch $@

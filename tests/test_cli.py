@@ -85,6 +85,62 @@ def test_an_estate_that_cannot_be_read_leaves_the_sandbox_as_it_was(contoso: San
     assert before == contoso.state_digest()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--throttle", "all"], "profile.throttle: 'all' is none of none, arm2024, backup-strict"),
+        (["--latency", "1", "0.5"], "with p99 not below median"),
+        (["--clock-scale", "0"], "profile.clock_scale: 0.0 must be a number from 1"),
+        (["--profile", "missing.json"], "missing.json: cannot be read"),
+    ],
+)
+def test_serve_refuses_settings_that_make_no_sense(contoso: Sandbox, options: list[str], said: str) -> None:
+    """
+    Exit code 2 and the setting's name, before anything listens; nothing is changed.
+    """
+    before = contoso.profile()
+    result = CliRunner().invoke(main, ["sandbox", "serve", *options])
+
+    assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
+    assert before == contoso.profile()
+
+
+def test_serve_takes_its_settings_from_options_and_a_file(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Limits, latency, clock and faults; an option goes before the file.
+    """
+    file = tmp_path / "profile.json"
+    rule = {"path": "^/subscriptions$", "status": 503, "times": 1}
+    file.write_text(json.dumps({"throttle": "backup-strict", "seed": 1, "faults": [rule]}), encoding="utf-8")
+    options = ["--profile", str(file), "--seed", "7", "--latency", "0.01", "0.02", "--clock-scale", "10"]
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "runbook_lib", "sandbox", "serve", *options], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        url = next(word for word in server.stdout.readline().split() if word.startswith("http://127.0.0.1:"))
+        request = urllib.request.Request(
+            f"{url}/subscriptions?api-version=2022-12-01", headers={"Authorization": "Bearer anything"}
+        )
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            urllib.request.urlopen(request)
+        refused.value.close()
+        with urllib.request.urlopen(request) as answer:
+            left = answer.headers["x-ms-ratelimit-remaining-tenant-reads"]
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+    profile = contoso.profile()
+
+    assert "249" == left
+    assert ("backup-strict", 7, 10.0, {"median": 0.01, "p99": 0.02}) == (
+        profile.throttle,
+        profile.seed,
+        profile.clock_scale,
+        profile.latency,
+    )
+
+
 def test_serve_answers_on_the_loopback_interface_only_with_a_token(contoso: Sandbox) -> None:
     """
     The command says its address; a caller without a token gets 401, one with any token the estate.

@@ -102,7 +102,7 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         vms={each: vm for each, vm in inventory.vms.items() if f"/subscriptions/{vm.subscription}" in chosen},
         unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
     )
-    return _with_instance_views(reader, inventory, asked)
+    return _with_vault_settings(reader, _with_instance_views(reader, inventory, asked))
 
 
 def _chosen(asked: Parameters, visible: Iterable[str]) -> list[str]:
@@ -191,11 +191,8 @@ def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
             "backup",
             **{"$filter": "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"},
         )
-        storage = reader.one(
-            vault_id, f"{VAULTS}/backupstorageconfig", f"{vault_id}/backupstorageconfig/vaultstorageconfig", "backup"
-        )
         found, understood = _items(reader, vault_id, held or ())
-        vault = shapes.vault(row, storage, items_read=held is not None and understood, policies_read=kept is not None)
+        vault = shapes.vault(row, items_read=held is not None and understood, policies_read=kept is not None)
         vaults[key(vault.id)] = vault
         policies |= _keyed(kept, shapes.policy)
         items |= found
@@ -239,5 +236,27 @@ def _with_instance_views(reader: _Reader, inventory: Inventory, asked: Parameter
     return replace(
         inventory,
         vms={**inventory.vms, **looked},
+        unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
+    )
+
+
+def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
+    """
+    Read the settings of the vaults where there are VMs that they could protect; a list of vaults does not show them.
+    """
+    regions = {vm.location for vm in inventory.vms.values()}
+
+    def look(vault: Vault) -> Vault:
+        body = reader.one(vault.id, f"{VAULTS}/redundancySettings", vault.id, "vaults")
+        path = f"{vault.id}/backupstorageconfig/vaultstorageconfig"
+        storage = reader.one(vault.id, f"{VAULTS}/backupstorageconfig", path, "backup")
+        return replace(vault, **shapes.vault_settings(body, storage))
+
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="vault") as pool:
+        near = [vault for vault in inventory.vaults.values() if vault.location in regions]
+        looked = {key(vault.id): vault for vault in pool.map(look, near)}
+    return replace(
+        inventory,
+        vaults={**inventory.vaults, **looked},
         unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
     )

@@ -47,6 +47,7 @@ __all__ = [
     "subnets",
     "subscription",
     "vault",
+    "vault_settings",
     "virtual_machine",
 ]
 
@@ -299,13 +300,23 @@ def public_ip(row: Json) -> PublicIp:
     return PublicIp(**_located(row), address=_text(_properties(row).get("ipAddress")))
 
 
-def vault(row: Json, storage: Json | None, *, items_read: bool, policies_read: bool) -> Vault:
+def vault(row: Json, *, items_read: bool, policies_read: bool) -> Vault:
     """
-    Read a vault; *storage* is its storage configuration, None when that could not be read.
+    Read a vault as a list shows it: without its settings.
+    """
+    return Vault(**_located(row), items_read=items_read, policies_read=policies_read)
+
+
+def vault_settings(body: Json | None, storage: Json | None) -> Json:
+    """
+    Read the settings of a vault as the fields of a `Vault`.
 
     Old vaults have no `redundancySettings`: the storage configuration says it then.
+
+    Args:
+        body: the vault as a GET shows it; None when that could not be read, as for *storage*, its storage configuration.
     """
-    properties = _properties(row)
+    properties = _properties(body or {})
     redundancy = _object(properties.get("redundancySettings"))
     security = _object(properties.get("securitySettings"))
     config = _properties(storage or {})
@@ -313,18 +324,15 @@ def vault(row: Json, storage: Json | None, *, items_read: bool, policies_read: b
     crr = (
         _text(redundancy.get("crossRegionRestore")).lower() == "enabled" or config.get("crossRegionRestoreFlag") is True
     )
-    return Vault(
-        **_located(row),
-        redundancy=_text(redundancy.get("standardTierStorageRedundancy"))
+    return {
+        "redundancy": _text(redundancy.get("standardTierStorageRedundancy"))
         or _text(config.get("storageType"))
         or _text(config.get("storageModelType")),
-        cross_region_restore=crr,
-        redundancy_locked=locked,
-        soft_delete=_text(_object(security.get("softDeleteSettings")).get("softDeleteState")),
-        immutability=_text(_object(security.get("immutabilitySettings")).get("state")),
-        items_read=items_read,
-        policies_read=policies_read,
-    )
+        "cross_region_restore": crr,
+        "redundancy_locked": locked,
+        "soft_delete": _text(_object(security.get("softDeleteSettings")).get("softDeleteState")),
+        "immutability": _text(_object(security.get("immutabilitySettings")).get("state")),
+    }
 
 
 def policy(row: Json) -> Policy | None:

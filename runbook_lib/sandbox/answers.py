@@ -6,6 +6,7 @@ Imports the standard library only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,11 +26,26 @@ __all__ = [
 class Answer:
     """
     A response; a body of None is an empty one.
+
+    Args:
+        null: whether a body of None is the literal `null` instead, which Microsoft.Network sends while it works.
+        raw: the content as it stands, in place of a body.
     """
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    null: bool = False
+    raw: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        """
+        Return the body as it is sent.
+        """
+        if self.raw is not None:
+            return self.raw
+        return b"" if self.body is None and not self.null else json.dumps(self.body).encode()
 
 
 class ArmError(Exception):

@@ -1,5 +1,5 @@
 """
-The front door of the simulated service, as a WSGI application: what every request meets before a provider sees it.
+The simulated service as a WSGI application: from a request over its faults and its provider to the answer.
 
 Imports the standard library and other modules of the sandbox only.
 """
@@ -7,69 +7,109 @@ Imports the standard library and other modules of the sandbox only.
 from __future__ import annotations
 
 import json
-import re
-import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.client import responses
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
-from runbook_lib.sandbox import compute, network, recoveryservices, resources
-from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error, resource_group_not_found
-from runbook_lib.sandbox.backup import config, discovery, jobs, operations, policies, protection
-from runbook_lib.sandbox.bodies import SandboxError, parse
-from runbook_lib.sandbox.call import Call, Effect, Route, Tenant
-from runbook_lib.sandbox.clock import arm_time, http_date, routing_time
-from runbook_lib.sandbox.faults import ConnectionDropped, Fault
+from runbook_lib.sandbox import (
+    authorization,
+    compute,
+    computeoperations,
+    deletedvaults,
+    effective,
+    generic,
+    network,
+    networkoperations,
+    recoveryservices,
+    resources,
+    servicetags,
+    vmactions,
+    vmextensions,
+)
+from runbook_lib.sandbox.access import named_caller
+from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
+from runbook_lib.sandbox.backup import (
+    backups,
+    config,
+    containers,
+    discovery,
+    jobs,
+    operations,
+    policies,
+    protection,
+    recoverypoints,
+)
+from runbook_lib.sandbox.call import Effect, Route, Tenant
+from runbook_lib.sandbox.clock import arm_time
+from runbook_lib.sandbox.faults import ConnectionBroken, Fault
+from runbook_lib.sandbox.front import Request, admitted, check_front, headers_of, log_entry, no_such_path, read_request
 from runbook_lib.sandbox.profile import Profile
-from runbook_lib.sandbox.resources import require_registration
 from runbook_lib.sandbox.router import Match, Router
-from runbook_lib.sandbox.state import Body
+from runbook_lib.sandbox.state import Body, State
 from runbook_lib.sandbox.store import Store
+from runbook_lib.sandbox.throttle import charge
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["ROUTES", "ArmApp", "settle"]
+__all__ = ["ROUTES", "ArmApp", "profile_of", "settle"]
 
-_PROVIDERS = (resources, compute, network, recoveryservices, policies, operations, jobs, protection, discovery, config)
+_PROVIDERS = (
+    resources,
+    generic,
+    authorization,
+    compute,
+    computeoperations,
+    vmactions,
+    vmextensions,
+    network,
+    networkoperations,
+    effective,
+    servicetags,
+    recoveryservices,
+    deletedvaults,
+    policies,
+    operations,
+    jobs,
+    backups,
+    protection,
+    recoverypoints,
+    containers,
+    discovery,
+    config,
+)
 ROUTES = tuple(route for provider in _PROVIDERS for route in provider.ROUTES)
 _EFFECTS: dict[str, Effect] = {
     **resources.EFFECTS,
+    **vmactions.EFFECTS,
+    **vmextensions.EFFECTS,
     **network.EFFECTS,
+    **effective.EFFECTS,
     **recoveryservices.EFFECTS,
+    **deletedvaults.EFFECTS,
     **policies.EFFECTS,
     **jobs.EFFECTS,
+    **backups.EFFECTS,
     **protection.EFFECTS,
     **discovery.EFFECTS,
 }
-_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:-preview)?", re.ASCII)
-_NAMESPACE = re.compile(r"/providers/(?P<name>Microsoft\.\w+)/")
-_BODIES = ("PUT", "POST", "PATCH")
-# What an auditor sees in a routing id: it came from no Azure region.
-_REGION = "SANDBOX"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    content: bytes
-    base: str
-    request_id: str
+_CHANGING = ("Creating", "Provisioning", "Updating", "Deleting")
 
 
 class ArmApp:
     """
     A WSGI application that answers for the tenant in a store.
+
+    Args:
+        wait: takes the seconds, on the tenant's clock, for which an answer is on its way.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, wait: Callable[[float], None]) -> None:
         self._store = store
+        self._wait = wait
         self._router = Router(ROUTES)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -77,41 +117,60 @@ class ArmApp:
         Answer one request.
 
         Raises:
-            ConnectionDropped: a fault rule breaks the connection.
+            ConnectionBroken: a fault rule breaks the connection.
         """
-        request = _read(environ)
-        answer, now = self._answer(request)
-        content = b"" if answer.body is None else json.dumps(answer.body).encode()
-        headers = _front_headers(request, now) | dict(answer.headers)
-        if answer.body is not None:
-            headers["Content-Type"] = "application/json; charset=utf-8"
-        if answer.status != 204:
-            headers["Content-Length"] = str(len(content))
-        start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", list(headers.items()))
-        return [b"" if request.method == "HEAD" else content]
-
-    def _answer(self, request: _Request) -> tuple[Answer, datetime]:
-        fault = self._take_fault(request)
-        acts = fault is None or fault.after_effect
+        request = read_request(environ)
+        with self._store.reading() as state:
+            profile, rules = profile_of(state), state.faults()
+            due = state.next_due(state.now().timestamp()) is not None
+        fault = self._take_fault(request, rules) if rules else None
+        if due:
+            settle(self._store)
+        request = replace(request, caller=named_caller(request.token, profile.caller))
+        if fault is not None:
+            request = replace(request, fate=fault.fate)
+            self._remove(fault)
         match = self._router.match(request.path)
         route = None if match is None else match.routes.get(request.method)
-        settle(self._store)
-        answer = self._serve(request, match, route) if acts else None
+        acted = fault is None or fault.acts
+        answer = self._serve(request, match, route) if acted else None
         if fault is not None:
-            answer = fault.answer()
-        entry = _log_entry(request, answer, writes=acts and route is not None and route.writes, fault=fault is not None)
+            answer = fault.spoil(answer)
+        now = self._log(request, answer, profile, writes=acted and route is not None and route.writes, fault=fault)
+        headers = {} if answer is None else headers_of(request, answer, now)
+        if fault is not None and fault.breaks:
+            raise ConnectionBroken(
+                fault.breaks,
+                acted=acted,
+                seconds=fault.seconds,
+                status=0 if answer is None else answer.status,
+                headers=headers,
+                content=b"" if answer is None else answer.content,
+            )
+        if answer is None:
+            raise ValueError(f"no answer to {request.method} {request.path}")
+        start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", list(headers.items()))
+        return [b"" if request.method == "HEAD" else answer.content]
+
+    def _log(
+        self, request: Request, answer: Answer | None, profile: Profile, *, writes: bool, fault: Fault | None
+    ) -> datetime:
+        broken = fault is not None and fault.breaks in ("reset", "timeout")
+        entry = log_entry(request, None if broken else answer, writes=writes, fault=fault is not None)
         with self._store.writing() as state:
             now = state.now()
-            state.log({"time": arm_time(now), **entry})
-        if answer is None:
-            raise ConnectionDropped(acted=acts)
-        return answer, now
+            number = state.log({"time": arm_time(now), **entry})
+        delay = profile.delay(number)
+        if delay:
+            self._wait(delay)
+        return now
 
-    def _serve(self, request: _Request, match: Match | None, route: Route | None) -> Answer:
+    def _serve(self, request: Request, match: Match | None, route: Route | None) -> Answer:
+        counters: dict[str, str] = {}
         try:
-            _check_caller(request)
+            check_front(request)
             if match is None:
-                raise _no_such_path(request)
+                raise no_such_path(request)
             if route is None:
                 raise gateway_error(
                     405,
@@ -119,33 +178,49 @@ class ArmApp:
                     f"The request URI '{request.path}' does not support HTTP method '{request.method}'.",
                     headers={"Allow": ", ".join(sorted(match.routes))},
                 )
+            counters = self._charge(request, route, match.names)
             with self._store.writing() if route.writes else self._store.reading() as state:
-                tenant = Tenant(state=state, now=state.now(), profile=Profile.of(state.setting("profile", {})))
-                _check_scope(tenant, route, match.names)
-                call = Call(
-                    tenant=tenant,
-                    path=request.path,
-                    names=match.names,
-                    query=request.query,
-                    body=_content(request),
-                    base=request.base,
-                )
-                return route.handler(call)
+                tenant = Tenant(state=state, now=state.now(), profile=profile_of(state), fate=request.fate)
+                answer = route.handler(admitted(request, route, match.names, tenant))
         except ArmError as error:
-            return error.answer()
+            answer = error.answer()
+        return replace(answer, headers={**counters, **answer.headers}) if counters else answer
 
-    def _take_fault(self, request: _Request) -> Fault | None:
+    def _charge(self, request: Request, route: Route, names: dict[str, str]) -> dict[str, str]:
         with self._store.reading() as state:
-            rules = state.faults()
-        if not rules:
-            return None
+            profile = profile_of(state)
+        if profile.throttle == "none":
+            return {}
+        # Apart from what the request changes: one that is refused later was a request all the same.
         with self._store.writing() as state:
-            for seq, rule in state.faults():
-                fault = Fault(**rule)
-                if fault.matches(request.method, request.path):
-                    state.use_fault(seq)
+            return charge(state, profile.throttle, state.now().timestamp(), request.caller, route, names)
+
+    def _take_fault(self, request: Request, rules: list[tuple[int, Body]]) -> Fault | None:
+        for seq, rule in rules:
+            fault = Fault.of(rule)
+            if not fault.matches(request.method, request.path):
+                continue
+            with self._store.writing() as state:
+                if state.use_fault(seq):
                     return fault
         return None
+
+    def _remove(self, fault: Fault) -> None:
+        if fault.resource:
+            with self._store.writing() as state:
+                state.delete(fault.resource)
+
+
+def profile_of(state: State) -> Profile:
+    """
+    Return the profile that the tenant's settings ask for.
+    """
+    return _parsed(json.dumps(state.setting("profile", {})))
+
+
+@lru_cache(maxsize=16)
+def _parsed(settings: str) -> Profile:
+    return Profile.of(json.loads(settings))
 
 
 def settle(store: Store) -> None:
@@ -157,144 +232,29 @@ def settle(store: Store) -> None:
             return
     with store.writing() as state:
         now = state.now().timestamp()
-        profile = Profile.of(state.setting("profile", {}))
+        profile = profile_of(state)
         while (operation := state.next_due(now)) is not None:
-            ended = datetime.fromtimestamp(operation["ready_at"], UTC)
+            tenant = Tenant(state=state, now=datetime.fromtimestamp(operation["ready_at"], UTC), profile=profile)
+            args = operation["args"]
             try:
-                _EFFECTS[operation["kind"]](Tenant(state=state, now=ended, profile=profile), operation["args"])
+                if "fate" in args:
+                    raise ArmError(400, **args["fate"]["error"])
+                _EFFECTS[operation["kind"]](tenant, args)
             except ArmError as error:
-                state.end_operation(operation["id"], "Failed", {"code": error.code, "message": error.error["message"]})
+                _give_up(tenant, operation, error)
             else:
                 state.end_operation(operation["id"], "Succeeded", None)
 
 
-def _read(environ: WSGIEnvironment) -> _Request:
-    # WSGI hands over bytes as if they were Latin-1.
-    path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-    query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    length = environ.get("CONTENT_LENGTH") or "0"
-    return _Request(
-        method=environ["REQUEST_METHOD"],
-        path=path,
-        query={name.lower(): value for name, value in query},
-        headers={
-            name.removeprefix("HTTP_").replace("_", "-").lower(): value
-            for name, value in environ.items()
-            if name.startswith("HTTP_")
-        },
-        content=environ["wsgi.input"].read(int(length)) if length != "0" else b"",
-        base=f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', 'management.azure.com')}",
-        request_id=str(uuid.uuid4()),
-    )
-
-
-def _front_headers(request: _Request, now: datetime) -> dict[str, str]:
-    correlation = request.headers.get("x-ms-correlation-request-id", request.request_id)
-    headers = {
-        "Cache-Control": "no-cache",
-        "Pragma": "no-cache",
-        "Expires": "-1",
-        "Date": http_date(now),
-        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-        "X-Content-Type-Options": "nosniff",
-        "x-ms-request-id": request.request_id,
-        "x-ms-correlation-request-id": correlation,
-        "x-ms-routing-request-id": f"{_REGION}:{routing_time(now)}:{request.request_id}",
-    }
-    own = request.headers.get("x-ms-client-request-id")
-    if own and request.headers.get("x-ms-return-client-request-id", "").lower() == "true":
-        headers["x-ms-client-request-id"] = own
-    return headers
-
-
-def _log_entry(request: _Request, answer: Answer | None, *, writes: bool, fault: bool) -> Body:
-    error = answer.body.get("error") if answer is not None and isinstance(answer.body, dict) else None
-    refused = answer is not None and answer.status >= 400
-    return {
-        "method": request.method,
-        "path": request.path,
-        "query": request.query,
-        "status": None if answer is None else answer.status,
-        "code": error["code"] if refused and error else "",
-        "client_request_id": request.headers.get("x-ms-client-request-id", ""),
-        "request_id": request.request_id,
-        "correlation_id": request.headers.get("x-ms-correlation-request-id", request.request_id),
-        "writes": writes,
-        "fault": fault,
-    }
-
-
-def _check_caller(request: _Request) -> None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        message = "Authentication failed. The 'Authorization' header is missing or not a bearer token."
-        challenge = (
-            'Bearer authorization_uri="https://login.microsoftonline.com/common", error="invalid_token",'
-            " error_description=\"The authentication failed because of missing 'Authorization' header.\""
-        )
-        raise gateway_error(401, "AuthenticationFailed", message, headers={"WWW-Authenticate": challenge})
-    version = request.query.get("api-version")
-    if not version:
-        raise gateway_error(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        )
-    if not _API_VERSION.fullmatch(version):
-        raise gateway_error(
-            400,
-            "InvalidApiVersionParameter",
-            f"The api-version '{version}' is invalid. It must have the form yyyy-MM-dd or yyyy-MM-dd-preview.",
-        )
-
-
-def _check_scope(tenant: Tenant, route: Route, names: dict[str, str]) -> None:
-    subscription = names.get("subscription")
-    if subscription is None:
-        return
-    scope = f"/subscriptions/{subscription}"
-    if tenant.state.get(scope) is None:
-        raise gateway_error(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
-    namespace = _NAMESPACE.search(route.path)
-    group = names.get("group")
-    if group is not None and namespace is not None and tenant.state.get(f"{scope}/resourceGroups/{group}") is None:
-        raise resource_group_not_found(group)
-    if route.writes and namespace is not None:
-        require_registration(tenant, subscription, namespace["name"])
-
-
-def _content(request: _Request) -> Body:
-    if request.method not in _BODIES or not request.content.strip():
-        return {}
-    try:
-        body = parse(request.content)
-    except SandboxError as error:
-        raise _unreadable(str(error)) from error
-    if not isinstance(body, dict):
-        raise _unreadable("it is no object")
-    return body
-
-
-def _unreadable(reason: str) -> ArmError:
-    return gateway_error(
-        400, "InvalidRequestContent", f"The request content was invalid and could not be deserialized: '{reason}'."
-    )
-
-
-def _no_such_path(request: _Request) -> ArmError:
-    if not request.path.lower().startswith("/subscriptions/"):
-        return gateway_error(
-            404,
-            "MissingSubscription",
-            "The request did not have a subscription or a valid tenant level resource provider.",
-        )
-    _, found, rest = request.path.rpartition("/providers/")
-    namespace, _, kind = rest.partition("/")
-    if not found or not kind:
-        return gateway_error(404, "InvalidRequestUri", f"The request URI '{request.path}' is not valid.")
-    return gateway_error(
-        404,
-        "InvalidResourceType",
-        f"The resource type '{kind}' could not be found in the namespace '{namespace}' for api version"
-        f" '{request.query['api-version']}'.",
-    )
+def _give_up(tenant: Tenant, operation: Body, error: ArmError) -> None:
+    """
+    End an operation that failed, and with it its job and the change of its target.
+    """
+    args = operation["args"]
+    if "job" in args:
+        jobs.end_job(tenant, args["vault"], args["job"], "Failed", error)
+    target = tenant.state.get(operation["target"])
+    properties = target.get("properties") if target is not None else None
+    if target is not None and isinstance(properties, dict) and properties.get("provisioningState") in _CHANGING:
+        tenant.state.put({**target, "properties": {**properties, "provisioningState": "Failed"}})
+    tenant.state.end_operation(operation["id"], "Failed", {"code": error.code, "message": error.error["message"]})

@@ -20,21 +20,42 @@ from runbook_lib.sandbox.odata import parse_filter
 from runbook_lib.sandbox.profile import Profile
 from runbook_lib.sandbox.state import Body, State, key_of
 
-__all__ = ["Call", "Effect", "Handler", "Route", "Tenant", "member", "paged"]
+__all__ = ["Call", "Caller", "Effect", "Handler", "Route", "Tenant", "member", "paged"]
 
 # What ARM leaves as it is in the path of a URL that it writes.
 _PATH_SAFE = "/;:@!$&'()*+,=~"
+# The seconds of a hundred years.
+_NEVER = 3.2e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """
+    Who sent a request, as the claims of the token tell.
+
+    Args:
+        object_id: empty when neither the token nor the profile names one.
+        groups: object ids of the groups that the token lists.
+    """
+
+    object_id: str = ""
+    name: str = ""
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """
     The simulated tenant at one moment, inside one transaction.
+
+    Args:
+        fate: what a fault rule makes of the operations that begin: `held`, or the `error` that they end with.
     """
 
     state: State
     now: datetime
     profile: Profile
+    fate: Body | None = None
 
     def begin(
         self, kind: str, target: str, args: Body, *, operation_id: str | None = None, seconds: float | None = None
@@ -47,7 +68,10 @@ class Tenant:
         """
         operation_id = operation_id or str(uuid.uuid4())
         started = self.now.timestamp()
-        ready = started + (self.profile.durations[kind] if seconds is None else seconds)
+        ready = started + (self.profile.duration(kind, key_of(target)) if seconds is None else seconds)
+        if self.fate is not None:
+            ready = started + _NEVER if self.fate.get("held") else ready
+            args = args | {"fate": self.fate}
         self.state.add_operation(operation_id, kind, target, (started, ready), args)
         return operation_id
 
@@ -65,16 +89,21 @@ class Call:
         path: decoded, in the caller's case.
         names: the variable parts of the path by the route's names for them, in the caller's case.
         query: by lower-cased name.
+        headers: by lower-cased name.
         body: an empty object when the request has no content.
         base: scheme and host that the caller used, for the URLs in the answer.
+        seen: keys of the scopes whose resources the caller may see in a list; None for all.
     """
 
     tenant: Tenant
     path: str
     names: Mapping[str, str]
     query: Mapping[str, str]
+    headers: Mapping[str, str]
     body: Body
     base: str
+    caller: Caller
+    seen: tuple[str, ...] | None
 
     @property
     def state(self) -> State:
@@ -141,6 +170,12 @@ class Call:
         ]
         return {**body, "id": "/".join(parts)}
 
+    def sees(self, key: str) -> bool:
+        """
+        Tell whether the caller may see the resource of that key in the list that the call asks for.
+        """
+        return self.seen is None or any(f"{key}/".startswith(f"{scope}/") for scope in self.seen)
+
     def filter(self) -> dict[str, str]:
         """
         Return the values that the call's `$filter` asks for, by lower-cased name.
@@ -195,7 +230,7 @@ def paged(
     value: list[Body] = []
     last = ""
     for key, body in rows(_skipped(call)):
-        if not keep(body):
+        if not keep(body) or not call.sees(key):
             continue
         if len(value) == size:
             return Answer(status=200, body={"value": value, "nextLink": _next_link(call, last)})

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import quote
 
-__all__ = ["arm_time", "etag_of", "http_date", "iso_duration", "parse_time", "routing_time", "span"]
+__all__ = ["arm_time", "etag_of", "http_date", "iso_duration", "parse_time", "routing_time", "span", "span_of"]
 
 
 def arm_time(moment: datetime) -> str:
@@ -72,3 +72,12 @@ def span(duration: timedelta) -> str:
     minutes, seconds = divmod(left.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{left.days}.{hours:02}:{minutes:02}:{seconds:02}.{left.microseconds:06}0"
+
+
+def span_of(seconds: float) -> str:
+    """
+    Write a span of whole seconds below a day as the front door writes the interval of a limit: `01:00:00`.
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest:02}"

@@ -1,5 +1,5 @@
 """
-Microsoft.Compute: virtual machines with their instance views, and extensions; all read-only.
+Microsoft.Compute, as it is read: virtual machines with their views and extensions, disks and availability sets.
 
 Imports the standard library and other modules of the sandbox only.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runbook_lib.sandbox.answers import Answer, ArmError, resource_not_found
-from runbook_lib.sandbox.call import Call, Route, member, paged
+from runbook_lib.sandbox.call import Call, Handler, Route, member, paged
 from runbook_lib.sandbox.state import Body, State, key_of
 
 __all__ = [
@@ -19,13 +19,18 @@ __all__ = [
     "add_extension",
     "agent_ready",
     "is_running",
+    "os_type",
+    "statuses",
+    "view_extension",
     "vm_properties",
 ]
 
 VM_TYPE = "microsoft.compute/virtualmachines"
 EXTENSION_TYPE = "microsoft.compute/virtualmachines/extensions"
 
-_VM = "Microsoft.Compute/virtualMachines"
+_NAMESPACE = "Microsoft.Compute"
+_VM = f"{_NAMESPACE}/virtualMachines"
+_OTHERS = ("availabilitySets", "disks")
 
 
 def vm_properties(vm: Body) -> Body:
@@ -39,7 +44,7 @@ def is_running(state: State, vm_id: str) -> bool:
     """
     Tell whether the instance view of a VM says that it runs.
     """
-    return any(status.get("code") == "PowerState/running" for status in _statuses(state.runtime(vm_id)))
+    return any(status.get("code") == "PowerState/running" for status in statuses(state.runtime(vm_id)))
 
 
 def agent_ready(state: State, vm_id: str) -> bool:
@@ -47,7 +52,22 @@ def agent_ready(state: State, vm_id: str) -> bool:
     Tell whether the instance view of a VM says that its agent works.
     """
     agent = state.runtime(vm_id).get("vmAgent") or {}
-    return any(status.get("displayStatus") == "Ready" for status in _statuses(agent))
+    return any(status.get("displayStatus") == "Ready" for status in statuses(agent))
+
+
+def os_type(vm: Body) -> str:
+    """
+    Return the operating system of a VM, as its disk says: `Windows` or `Linux`; empty when it does not.
+    """
+    disk = member(member(vm_properties(vm), "storageProfile"), "osDisk")
+    return str(disk.get("osType") or "")
+
+
+def statuses(part: Body) -> list[Body]:
+    """
+    Return the statuses of an instance view, or of a part of one.
+    """
+    return [status for status in part.get("statuses") or [] if isinstance(status, dict)]
 
 
 def add_extension(state: State, vm: Body, publisher: str, kind: str, version: str, time: str) -> None:
@@ -70,8 +90,14 @@ def add_extension(state: State, vm: Body, publisher: str, kind: str, version: st
             },
         }
     )
-    view = state.runtime(vm["id"])
-    name = f"{publisher}.{kind}"
+    view_extension(state, vm["id"], kind, f"{publisher}.{kind}", version, time)
+
+
+def view_extension(state: State, vm_id: str, name: str, handler: str, version: str, time: str) -> None:
+    """
+    Show an extension that works in the instance view of a VM, in place of one of the same handler.
+    """
+    view = state.runtime(vm_id)
     status = {
         "code": "ProvisioningState/succeeded",
         "level": "Info",
@@ -79,13 +105,9 @@ def add_extension(state: State, vm: Body, publisher: str, kind: str, version: st
         "message": "Plugin enabled",
         "time": time,
     }
-    others = [one for one in view.get("extensions") or [] if one.get("type") != name]
-    entry = {"name": kind, "type": name, "typeHandlerVersion": version, "statuses": [status]}
-    state.set_runtime(vm["id"], view | {"extensions": [*others, entry]})
-
-
-def _statuses(part: Body) -> list[Body]:
-    return [status for status in part.get("statuses") or [] if isinstance(status, dict)]
+    others = [one for one in view.get("extensions") or [] if one.get("type") != handler]
+    entry = {"name": name, "type": handler, "typeHandlerVersion": version, "statuses": [status]}
+    state.set_runtime(vm_id, view | {"extensions": [*others, entry]})
 
 
 def _list_all(call: Call) -> Answer:
@@ -204,6 +226,31 @@ def _get_extension(call: Call) -> Answer:
     return Answer(status=200, body=call.echo(body))
 
 
+def _all_of(kind: str) -> Handler:
+    def handler(call: Call) -> Answer:
+        rows = f"{_NAMESPACE}/{kind}".lower()
+        return paged(
+            call, kind, lambda after: call.state.scan(rows, call.subscription_scope, after), shape=_capital_group
+        )
+
+    return handler
+
+
+def _group_of(kind: str) -> Handler:
+    def handler(call: Call) -> Answer:
+        rows = f"{_NAMESPACE}/{kind}".lower()
+        return paged(call, kind, lambda after: call.state.scan(rows, call.group_scope, after), shape=call.echo)
+
+    return handler
+
+
+def _one_of(kind: str) -> Handler:
+    def handler(call: Call) -> Answer:
+        return Answer(status=200, body=call.echo(call.resource(f"{_NAMESPACE}/{kind}", call.names["name"])))
+
+    return handler
+
+
 def _extensions(call: Call) -> list[Body]:
     scope = f"{call.group_scope}/providers/{_VM}/{call.names['vm']}"
     return [body for _, body in call.state.scan(EXTENSION_TYPE, scope)]
@@ -220,4 +267,7 @@ ROUTES = (
     Route(method="GET", path=f"{_GROUP}/virtualMachines/{{vm}}/instanceView", handler=_instance_view),
     Route(method="GET", path=f"{_GROUP}/virtualMachines/{{vm}}/extensions", handler=_list_extensions),
     Route(method="GET", path=f"{_GROUP}/virtualMachines/{{vm}}/extensions/{{extension}}", handler=_get_extension),
+    *(Route(method="GET", path=f"{_ALL}/{kind}", handler=_all_of(kind)) for kind in _OTHERS),
+    *(Route(method="GET", path=f"{_GROUP}/{kind}", handler=_group_of(kind)) for kind in _OTHERS),
+    *(Route(method="GET", path=f"{_GROUP}/{kind}/{{name}}", handler=_one_of(kind)) for kind in _OTHERS),
 )

@@ -19,7 +19,7 @@ from typing import Any
 from runbook_lib.sandbox import bodies, recorded
 from runbook_lib.sandbox.bodies import SandboxError
 
-__all__ = ["Estate", "SandboxError", "builtin_estates", "read_estate", "write_estate"]
+__all__ = ["Estate", "SandboxError", "builtin_estates", "read_estate", "read_profile", "write_estate"]
 
 _VERSION = 1
 _FIELDS = {"estate": int, "name": str, "asOf": str, "profile": dict, "resources": list, "status": dict}
@@ -90,6 +90,23 @@ def read_estate(source: str | Path) -> Estate:
         f"{source}: no such estate; give a built-in one ({', '.join(builtin_estates())}), an estate file, or a folder "
         "of recorded interactions"
     )
+
+
+def read_profile(path: Path) -> dict[str, Any]:
+    """
+    Read the settings and fault rules of a file, in the form that the `profile` of an estate has.
+
+    Raises:
+        SandboxError: it is no JSON object; what it holds is checked where it is used.
+    """
+    text = bodies.read_bytes(path)
+    try:
+        profile = bodies.parse(text)
+    except SandboxError as error:
+        raise SandboxError(f"{path}: {error}") from error
+    if not isinstance(profile, dict):
+        raise SandboxError(f"{path}: has to be an object of settings; docs/sandbox.md lists them")
+    return profile
 
 
 def write_estate(estate: Estate, path: Path) -> None:

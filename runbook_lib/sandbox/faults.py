@@ -6,82 +6,188 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from runbook_lib.sandbox.answers import Answer
 from runbook_lib.sandbox.bodies import SandboxError
 from runbook_lib.sandbox.state import Body
 
-__all__ = ["ConnectionDropped", "Fault"]
+__all__ = ["ConnectionBroken", "Fault"]
+
+_DEEDS = ("answer", "reset", "timeout", "truncate", "garble", "fail_operation", "hold_operation", "remove")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "does": (str,),
+    "method": (str,),
+    "path": (str,),
+    "skip": (int,),
+    "times": (int, type(None)),
+    "after_effect": (bool,),
+    "status": (int, type(None)),
+    "code": (str,),
+    "message": (str,),
+    "headers": (Mapping,),
+    "content": (str, type(None)),
+    "resource": (str,),
+    "seconds": (int, float),
+}
+# What each deed needs, beside what it may have.
+_NEEDED = {"answer": "status", "fail_operation": "code", "remove": "resource"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """
-    A rule: requests that it matches get its answer instead of the service's.
+    A rule: what goes wrong with the requests that it matches.
 
     Args:
+        does: `answer` in the service's place; break the connection (`reset`) or keep still until the client gives up
+            (`timeout`), before the service acts or, with *after_effect*, after it; let the service act and `truncate`
+            its answer on the way, or `garble` it, so that half of it arrives as if it were all; let the operation that
+            the request starts fail (`fail_operation`) or never end (`hold_operation`); `remove` a resource before the
+            service sees the request.
         method: the method that it matches; `*` for all.
         path: a regular expression that is searched in the decoded, lower-cased path.
-        status: the status of its answer; None when the connection breaks instead.
-        code: the code of its error body; without one the body is empty.
-        times: how many requests it holds for; None for all.
+        skip: how many requests that it matches pass before it begins.
+        times: for how many it then holds; None for all.
         after_effect: whether the service acts on the request before its answer is lost.
-        reset: whether the connection breaks, before the service acts or, with *after_effect*, after it.
+        status: the status of an `answer`.
+        code: of the error, in the body of an `answer` or in a failed operation; without one an answer has no body.
+        content: the body of an `answer` as it stands, whatever it is.
+        resource: the id of what is removed, with all below it.
+        seconds: how long a `timeout` takes.
     """
 
+    does: str = "answer"
     method: str = "*"
     path: str = ""
+    skip: int = 0
+    times: int | None = None
+    after_effect: bool = False
     status: int | None = None
     code: str = ""
     message: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    times: int | None = None
-    after_effect: bool = False
-    reset: bool = False
+    content: str | None = None
+    resource: str = ""
+    seconds: float = 300
 
     def __post_init__(self) -> None:
         """
         Refuse a rule that cannot be carried out.
         """
-        if (self.status is None) != self.reset:
-            raise SandboxError("fault: give either a status or reset=True")
-        if self.status is not None and not 200 <= self.status <= 599:
-            raise SandboxError(f"fault.status: {self.status} must be from 200 to 599")
+        for name, kinds in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                raise SandboxError(f"fault.{name}: {value!r} has not the type of this field")
+        if self.does not in _DEEDS:
+            raise SandboxError(f"fault.does: {self.does!r} is none of {', '.join(_DEEDS)}")
+        for deed, name in _NEEDED.items():
+            if self.does == deed and getattr(self, name) in (None, ""):
+                raise SandboxError(f"fault.{name}: must be given where a fault does {deed!r}")
+        if self.status is not None and (self.does != "answer" or not 200 <= self.status <= 599):
+            raise SandboxError(f"fault.status: {self.status} must be from 200 to 599, for a fault that answers")
+        if self.skip < 0:
+            raise SandboxError(f"fault.skip: {self.skip} must be 0 or more")
         if self.times is not None and self.times < 1:
             raise SandboxError(f"fault.times: {self.times} must be at least 1; leave it out for always")
+        if not 0 < self.seconds <= 3600:
+            raise SandboxError(f"fault.seconds: {self.seconds} must be above 0 and at most 3600")
         try:
             re.compile(self.path)
         except re.error as error:
             raise SandboxError(f"fault.path: {self.path!r} is no regular expression ({error})") from error
 
+    @classmethod
+    def of(cls, rule: Any) -> Fault:
+        """
+        Make a rule from plain data, as a file holds it.
+
+        Raises:
+            SandboxError: a field is unknown, or has a value that it cannot have.
+        """
+        if not isinstance(rule, Mapping):
+            raise SandboxError(f"fault: {rule!r} must be an object")
+        known = {each.name for each in fields(cls)}
+        unknown = sorted(set(rule) - known)
+        if unknown:
+            raise SandboxError(f"fault: unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return cls(**rule)
+
+    @property
+    def acts(self) -> bool:
+        """
+        Tell whether the service acts on a request that the rule holds for.
+        """
+        return self.after_effect or self.does not in ("answer", "reset", "timeout")
+
+    @property
+    def fate(self) -> Body | None:
+        """
+        Return what becomes of the operation that a request starts; None for what becomes of it without the rule.
+        """
+        if self.does == "fail_operation":
+            return {"error": {"code": self.code, "message": self.message}}
+        return {"held": True} if self.does == "hold_operation" else None
+
+    @property
+    def breaks(self) -> str:
+        """
+        Return how the connection breaks; empty when it does not.
+        """
+        return self.does if self.does in ("reset", "timeout", "truncate") else ""
+
     def matches(self, method: str, path: str) -> bool:
         """
-        Tell whether the rule holds for a request.
+        Tell whether the rule is about a request.
         """
         return self.method in ("*", method) and re.search(self.path, path.lower()) is not None
 
-    def answer(self) -> Answer | None:
+    def spoil(self, answer: Answer | None) -> Answer | None:
         """
-        Return the response of the rule; None when the connection breaks.
+        Return what the rule makes of the service's answer, which is None when the service did not act.
         """
-        if self.status is None:
-            return None
+        if self.does == "garble" and answer is not None:
+            return Answer(status=answer.status, headers=answer.headers, raw=answer.content[: len(answer.content) // 2])
+        if self.does != "answer" or self.status is None:
+            return answer
+        if self.content is not None:
+            return Answer(status=self.status, headers=self.headers, raw=self.content.encode())
         body = {"error": {"code": self.code, "message": self.message}} if self.code else None
         return Answer(status=self.status, body=body, headers=self.headers)
 
     def rule(self) -> Body:
         """
-        Return the rule as plain data, from which `Fault(**data)` makes it anew.
+        Return the rule as plain data, from which `Fault.of` makes it anew.
         """
         return asdict(self) | {"headers": dict(self.headers)}
 
 
-class ConnectionDropped(Exception):
+class ConnectionBroken(Exception):
     """
-    Raised to the server or transport, which then breaks the connection without an answer.
+    Raised to the server or transport, which then breaks the connection.
+
+    Args:
+        how: `reset`, `timeout`, or `truncate` for an answer that ends in the middle.
+        acted: whether the service acted before.
+        seconds: how long a client waits in vain.
+        status: of the answer that is cut off, with its headers and its whole content.
     """
 
-    def __init__(self, *, acted: bool) -> None:
-        super().__init__("the connection was dropped by a fault rule")
+    def __init__(
+        self,
+        how: str,
+        *,
+        acted: bool,
+        seconds: float,
+        status: int = 0,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+    ) -> None:
+        super().__init__(f"the connection was broken by a fault rule ({how})")
+        self.how = how
         self.acted = acted
+        self.seconds = seconds
+        self.status = status
+        self.headers = dict(headers or {})
+        self.content = content

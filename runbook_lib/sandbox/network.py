@@ -1,5 +1,5 @@
 """
-Microsoft.Network: interfaces, security groups, virtual networks, route tables, public addresses and NAT gateways.
+Microsoft.Network: what a virtual network is made of, from interfaces and security groups to load balancers.
 
 All are read-only but the rules of a security group. A subnet, rule or route lives in the body of its parent only, so
 that both of its URLs show one state. Imports the standard library and other modules of the sandbox only.
@@ -12,22 +12,25 @@ from dataclasses import dataclass
 
 from runbook_lib.sandbox.answers import Answer, network_error
 from runbook_lib.sandbox.call import Call, Effect, Handler, Route, Tenant, member, paged
-from runbook_lib.sandbox.rules import DEFAULT_RULES, check_conflict, checked_rule
+from runbook_lib.sandbox.networkoperations import RULE_KINDS, start
+from runbook_lib.sandbox.rules import check_conflict, checked_rule, with_default_rules
 from runbook_lib.sandbox.state import Body, State, key_of
 
 __all__ = ["EFFECTS", "ROUTES", "fold_children"]
 
 _NAMESPACE = "Microsoft.Network"
 _TYPES = (
+    "applicationSecurityGroups",
+    "loadBalancers",
     "natGateways",
     "networkInterfaces",
     "networkSecurityGroups",
+    "privateEndpoints",
     "publicIPAddresses",
     "routeTables",
     "virtualNetworks",
 )
 _NSG = "networkSecurityGroups"
-_RULE_KINDS = ("rule.put", "rule.delete")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,7 @@ def _put_rule(call: Call) -> Answer:
     group = _free_group(call)
     name = call.names["child"]
     old = _child(group, "securityRules", name)
+    _check_etag(call, old)
     rule_id = f"{group['id']}/securityRules/{name if old is None else old['name']}"
     properties = checked_rule(rule_id, name, member(call.body, "properties"))
     check_conflict(name, properties, _children(group, "securityRules"))
@@ -131,7 +135,7 @@ def _put_rule(call: Call) -> Answer:
         "properties": properties,
     }
     _store_rule(call.state, group, rule)
-    headers = _async_headers(call, group, "rule.put", {"group": group["id"], "rule": rule["name"]})
+    headers = start(call, group, "rule.put", {"group": group["id"], "rule": rule["name"]})
     del headers["Location"]
     return Answer(status=201 if old is None else 200, body=rule, headers=headers)
 
@@ -149,7 +153,8 @@ def _delete_rule(call: Call) -> Answer:
     rule = _child(group, "securityRules", call.names["child"])
     if rule is None:
         return Answer(status=204)
-    headers = _async_headers(call, group, "rule.delete", {"group": group["id"], "rule": rule["name"]})
+    _check_etag(call, rule)
+    headers = start(call, group, "rule.delete", {"group": group["id"], "rule": rule["name"]})
     return Answer(status=202, headers=headers)
 
 
@@ -162,34 +167,23 @@ def _rule_deleted(tenant: Tenant, args: Body) -> None:
         tenant.state.put(group)
 
 
-def _operation(call: Call) -> Answer:
-    operation = _running_or_done(call)
-    status: Body = {"status": operation["status"]}
-    if operation["error"] is not None:
-        status["error"] = operation["error"]
-    headers = {"Retry-After": "10"} if operation["status"] == "InProgress" else {}
-    return Answer(status=200, body=status, headers=headers)
+def _check_etag(call: Call, rule: Body | None) -> None:
+    """
+    Refuse a change to another state of a rule than the caller knows.
 
+    Neither the specs nor recordings have it; the code is the one that other services of Azure give.
 
-def _operation_result(call: Call) -> Answer:
-    operation = _running_or_done(call)
-    if operation["status"] == "InProgress":
-        return Answer(status=202, headers={"Location": call.url(call.path), "Retry-After": "10"})
-    return Answer(status=204)
-
-
-def _running_or_done(call: Call) -> Body:
-    operation = call.state.operation(call.names["operation"])
-    if operation is None or operation["kind"] not in _RULE_KINDS:
-        raise network_error(
-            404, "OperationNotFound", f"The operation {call.names['operation']} was not found in this location."
-        )
-    return operation
+    Raises:
+        ArmError: 412 PreconditionFailed.
+    """
+    known = {etag.strip() for etag in call.headers.get("if-match", "*").split(",")}
+    if not known & {"*", "" if rule is None else rule.get("etag", "")}:
+        raise network_error(412, "PreconditionFailed", "Precondition failed.")
 
 
 def _free_group(call: Call) -> Body:
     group = call.resource(f"{_NAMESPACE}/{_NSG}", call.names["name"])
-    other = call.state.running(group["id"], _RULE_KINDS)
+    other = call.state.running(group["id"], RULE_KINDS)
     if other is not None:
         detail = {
             "code": "RetryableErrorDueToAnotherOperation",
@@ -200,17 +194,6 @@ def _free_group(call: Call) -> Body:
             429, "RetryableError", "A retryable error occurred.", details=[detail], headers={"Retry-After": "10"}
         )
     return group
-
-
-def _async_headers(call: Call, group: Body, kind: str, args: Body) -> dict[str, str]:
-    operation = call.tenant.begin(kind, group["id"], args)
-    place = f"{call.subscription_scope}/providers/{_NAMESPACE}/locations/{key_of(group.get('location', ''))}"
-    return {
-        "Azure-AsyncOperation": call.url(f"{place}/operations/{operation}"),
-        "Location": call.url(f"{place}/operationResults/{operation}"),
-        "azure-asyncnotification": "Enabled",
-        "Retry-After": "3",
-    }
 
 
 def _store_rule(state: State, group: Body, rule: Body) -> None:
@@ -226,18 +209,7 @@ def _store_rule(state: State, group: Body, rule: Body) -> None:
 def _with_defaults(body: Body) -> Body:
     if f"/{_NSG}/".lower() not in key_of(body["id"]):
         return body
-    properties = member(body, "properties")
-    defaults = [
-        {
-            "name": rule["name"],
-            "id": f"{body['id']}/defaultSecurityRules/{rule['name']}",
-            "etag": body.get("etag", ""),
-            "type": f"{_NAMESPACE}/{_NSG}/defaultSecurityRules",
-            "properties": rule["properties"],
-        }
-        for rule in DEFAULT_RULES
-    ]
-    return {**body, "properties": {"securityRules": [], "defaultSecurityRules": defaults} | properties}
+    return with_default_rules(body)
 
 
 def _children(parent: Body, kind: str) -> list[Body]:
@@ -258,7 +230,6 @@ def _etag(body: Body) -> dict[str, str]:
 _ALL = f"/subscriptions/{{subscription}}/providers/{_NAMESPACE}"
 _GROUP = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{_NAMESPACE}"
 _RULE = f"{_GROUP}/{_NSG}/{{name}}/securityRules/{{child}}"
-_PLACE = f"{_ALL}/locations/{{location}}"
 
 ROUTES = (
     *(Route(method="GET", path=f"{_ALL}/{kind}", handler=_list_all(kind)) for kind in _TYPES),
@@ -274,7 +245,5 @@ ROUTES = (
     ),
     Route(method="PUT", path=_RULE, handler=_put_rule, writes=True),
     Route(method="DELETE", path=_RULE, handler=_delete_rule, writes=True),
-    Route(method="GET", path=f"{_PLACE}/operations/{{operation}}", handler=_operation),
-    Route(method="GET", path=f"{_PLACE}/operationResults/{{operation}}", handler=_operation_result),
 )
 EFFECTS: dict[str, Effect] = {"rule.put": _rule_stored, "rule.delete": _rule_deleted}

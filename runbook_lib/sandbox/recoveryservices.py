@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 import re
 import uuid
+from datetime import timedelta
 
 from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
 from runbook_lib.sandbox.backup.defaults import default_policies
+from runbook_lib.sandbox.backup.items import is_soft_deleted
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
-from runbook_lib.sandbox.clock import etag_of
+from runbook_lib.sandbox.clock import arm_time, etag_of
+from runbook_lib.sandbox.deletedvaults import SINCE, keep_vault
 from runbook_lib.sandbox.locations import REGIONS, region
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of, normal_location
@@ -26,8 +29,10 @@ from runbook_lib.sandbox.vaults import (
     check_soft_delete,
     find_vault,
     merged,
+    redundancy,
     remember,
     soft_delete,
+    vault_row,
     vault_view,
 )
 
@@ -43,6 +48,16 @@ _WRITABLE = (
     "securitySettings",
 )
 _KINDS = ("vault.create", "vault.update", "vault.delete")
+_JOB_TYPE = f"{VAULT_TYPE}/backupjobs"
+_JOBS_USED = {"InProgress": ("InProgressJobsCount", "In progress"), "Failed": ("FailedJobsCount", "Failed")}
+_MONITORED = (
+    "unHealthyVmCount",
+    "unHealthyProviderCount",
+    "eventsCount",
+    "deprecatedProviderCount",
+    "supportedProviderCount",
+    "unsupportedProviderCount",
+)
 # From this api-version on the service takes no other state (reported 2026).
 _ALWAYS_ON_SINCE = "2026-01-01"
 
@@ -52,7 +67,7 @@ def _list_all(call: Call) -> Answer:
         call,
         "vaults",
         lambda after: call.state.scan(VAULT_TYPE, call.subscription_scope, after),
-        shape=vault_view,
+        shape=vault_row,
     )
 
 
@@ -61,7 +76,7 @@ def _list_group(call: Call) -> Answer:
         call,
         "vaults",
         lambda after: call.state.scan(VAULT_TYPE, call.group_scope, after),
-        shape=lambda vault: call.echo(vault_view(vault)),
+        shape=lambda vault: call.echo(vault_row(vault)),
     )
 
 
@@ -72,6 +87,7 @@ def _get(call: Call) -> Answer:
 def _put(call: Call) -> Answer:
     name = call.names["vault"]
     vault = call.state.get(f"{call.group_scope}/providers/{VAULT}/{name}")
+    _check_etag(call, vault)
     location = _checked_location(call, vault)
     if member(call.body, "sku").get("name") not in ("Standard", "RS0"):
         raise ArmError(400, "InvalidParameter", "The sku of a vault must be 'Standard' or 'RS0'.")
@@ -80,6 +96,7 @@ def _put(call: Call) -> Answer:
     if vault is None:
         if not _NAME.fullmatch(name):
             raise refusal("InvalidResourceName", name=name)
+        _check_room(call, location)
         always_on: Body = {
             "securitySettings": {
                 "immutabilitySettings": None,
@@ -93,15 +110,14 @@ def _put(call: Call) -> Answer:
             "id": f"{call.group_scope}/providers/{VAULT}/{name}",
             "type": VAULT,
         }
-        vault = merged(vault_view(fresh), changes) | moment
-        vault["properties"]["provisioningState"] = "Provisioning"
+        vault = merged(merged(fresh, changes), {"properties": {"provisioningState": "Provisioning"}}) | moment
         kind = "vault.create"
     else:
         vault = merged(vault, {"properties": {"provisioningState": "Updating"}}) | moment
         kind = "vault.update"
     call.state.put(vault)
     _remember_road(call, vault)
-    operation = _begin(call, kind, vault, changes)
+    operation = _begin(call, kind, vault, {"changes": changes})
     shown = merged(vault_view(vault), changes)
     headers = {"Azure-AsyncOperation": _status_url(call, operation), "Retry-After": "10"}
     return Answer(status=201, body=call.echo(shown), headers=headers)
@@ -109,11 +125,12 @@ def _put(call: Call) -> Answer:
 
 def _patch(call: Call) -> Answer:
     vault = find_vault(call)
+    _check_etag(call, vault)
     changes = _changes(call, vault)
     vault = merged(vault, {"properties": {"provisioningState": "Updating"}})
     call.state.put(vault)
     _remember_road(call, vault)
-    operation = _begin(call, "vault.update", vault, changes)
+    operation = _begin(call, "vault.update", vault, {"changes": changes})
     return Answer(status=202, headers=_poll_headers(call, operation))
 
 
@@ -139,16 +156,35 @@ def _delete(call: Call) -> Answer:
     vault = call.state.get(f"{call.group_scope}/providers/{VAULT}/{call.names['vault']}")
     if vault is None:
         return Answer(status=204)
+    _check_etag(call, vault)
     _refuse_while_busy(call, vault)
-    items = [member(item, "properties").get("friendlyName", "") for _, item in call.state.scan(ITEM_TYPE, vault["id"])]
-    if items:
-        raise refusal("ServiceResourceNotEmptyWithBackendMessage", items=", ".join(items))
-    operation = _begin(call, "vault.delete", vault, {})
+    kept = call.api_version >= SINCE and soft_delete(vault)["softDeleteState"] == "AlwaysON"
+    _refuse_with_items(call, vault, kept=kept)
+    operation = _begin(call, "vault.delete", vault, {"kept": kept})
     return Answer(status=202, headers=_poll_headers(call, operation))
 
 
+def _refuse_with_items(call: Call, vault: Body, *, kept: bool) -> None:
+    """
+    Refuse to delete a vault that holds items, unless they and it are soft-deleted together.
+    """
+    items = [item for _, item in call.state.scan(ITEM_TYPE, vault["id"])]
+    active = [item for item in items if not is_soft_deleted(item)]
+    if not items or (kept and not active):
+        return
+    state = "in the vault" if active else "in soft deleted state in the vault"
+    names = ", ".join(member(item, "properties").get("friendlyName", "") for item in active or items)
+    raise refusal("ServiceResourceNotEmptyWithBackendMessage", state=state, items=names)
+
+
 def _deleted(tenant: Tenant, args: Body) -> None:
-    tenant.state.delete(args["vault"])
+    vault = tenant.state.get(args["vault"])
+    if vault is None:
+        return
+    if args["kept"]:
+        keep_vault(tenant, vault)
+    else:
+        tenant.state.delete(vault["id"])
 
 
 def _operation_status(call: Call) -> Answer:
@@ -187,11 +223,30 @@ def _usages(call: Call) -> Answer:
         "IaaSVMProtectedItemCount": ("Azure Virtual Machines", len(vms)),
         "IaaSVMProtectedItemCriticalCount": ("Critical", len(critical)),
     }
-    value = [
+    value: list[Body] = [
         {"unit": "Count", "currentValue": count, "limit": -1, "name": {"value": name, "localizedValue": text}}
         for name, (text, count) in counts.items()
     ]
+    today = arm_time(call.now - timedelta(days=1))
+    jobs = [member(job, "properties") for _, job in call.state.scan(_JOB_TYPE, vault["id"])]
+    for status, (name, text) in _JOBS_USED.items():
+        found = [job for job in jobs if job.get("status") == status and (job.get("startTime") or "") >= today]
+        usage = {"unit": "Count", "quotaPeriod": "P1D", "currentValue": len(found), "limit": -1}
+        value.append({**usage, "name": {"value": name, "localizedValue": text}})
     return Answer(status=200, body={"value": value})
+
+
+def _replication_usages(call: Call) -> Answer:
+    find_vault(call)
+    # Site Recovery is not simulated, so nothing is replicated.
+    row = {
+        "monitoringSummary": dict.fromkeys(_MONITORED, 0),
+        "jobsSummary": dict.fromkeys(("failedJobs", "suspendedJobs", "inProgressJobs"), 0),
+        "protectedItemCount": 0,
+        "registeredServersCount": 0,
+        "recoveryPlanCount": 0,
+    }
+    return Answer(status=200, body={"value": [row]})
 
 
 def _check_name(call: Call) -> Answer:
@@ -230,6 +285,25 @@ def _checked_location(call: Call, vault: Body | None) -> str:
     return found.name
 
 
+def _check_etag(call: Call, vault: Body | None) -> None:
+    """
+    Refuse a change of a vault that is not the one the caller has read.
+    """
+    asked = call.headers.get("if-match", "*")
+    if asked != "*" and (vault is None or asked != vault.get("etag")):
+        raise refusal("PreconditionFailed", etag=asked)
+
+
+def _check_room(call: Call, location: str) -> None:
+    """
+    Refuse one vault too many in a region of a subscription.
+    """
+    limit = call.tenant.profile.limits["vaults"]
+    others = (other for _, other in call.state.scan(VAULT_TYPE, call.subscription_scope))
+    if sum(normal_location(other.get("location") or "") == location for other in others) >= limit:
+        raise refusal("VaultLimitReached", limit=limit, location=location)
+
+
 def _changes(call: Call, vault: Body | None) -> Body:
     properties = member(call.body, "properties")
     changes: Body = {"properties": {name: properties[name] for name in _WRITABLE if properties.get(name) is not None}}
@@ -239,12 +313,23 @@ def _changes(call: Call, vault: Body | None) -> Body:
     if vault is not None:
         _refuse_while_busy(call, vault)
     check_redundancy(call.state, vault, member(properties, "redundancySettings"))
-    asked = member(member(properties, "securitySettings"), "softDeleteSettings")
-    states = [asked[name] for name in ("softDeleteState", "enhancedSecurityState") if name in asked]
+    security = member(properties, "securitySettings")
+    asked = member(security, "softDeleteSettings")
+    states = [asked[name] for name in ("softDeleteState", "enhancedSecurityState") if asked.get(name) is not None]
     if call.api_version >= _ALWAYS_ON_SINCE and any(state != "AlwaysON" for state in states):
         raise refusal("BMSUserErrorSoftDeleteStateNotSetToAlwaysON")
     check_soft_delete(soft_delete(vault or {}), asked)
+    # What nobody knows is not kept.
+    if "redundancySettings" in changes["properties"]:
+        changes["properties"]["redundancySettings"] = _only(member(properties, "redundancySettings"), redundancy({}))
+    if asked:
+        soft = {"softDeleteSettings": _only(asked, soft_delete({}))}
+        changes["properties"]["securitySettings"] = security | soft
     return changes
+
+
+def _only(asked: Body, known: Body) -> Body:
+    return {name: value for name, value in asked.items() if name in known}
 
 
 def _remember_road(call: Call, vault: Body) -> None:
@@ -260,10 +345,10 @@ def _refuse_while_busy(call: Call, vault: Body) -> None:
         raise refusal("RSVaultUpdateErrorConflictingOperationInProgress")
 
 
-def _begin(call: Call, kind: str, vault: Body, changes: Body) -> str:
+def _begin(call: Call, kind: str, vault: Body, args: Body) -> str:
     # The service's own ids look like this.
     operation = base64.urlsafe_b64encode(f"2047;{uuid.uuid4()}".encode()).decode()
-    return call.tenant.begin(kind, vault["id"], {"vault": vault["id"], "changes": changes}, operation_id=operation)
+    return call.tenant.begin(kind, vault["id"], {"vault": vault["id"], **args}, operation_id=operation)
 
 
 def _status_url(call: Call, operation: str) -> str:
@@ -288,6 +373,7 @@ ROUTES = (
     Route(method="GET", path=f"{VAULT_PATH}/operationStatus/{{operation}}", handler=_operation_status),
     Route(method="GET", path=f"{VAULT_PATH}/operationResults/{{operation}}", handler=_operation_result),
     Route(method="GET", path=f"{VAULT_PATH}/usages", handler=_usages),
+    Route(method="GET", path=f"{VAULT_PATH}/replicationUsages", handler=_replication_usages),
     Route(method="POST", path=f"{_GROUP}/locations/{{location}}/checkNameAvailability", handler=_check_name),
 )
 EFFECTS: dict[str, Effect] = {"vault.create": _created, "vault.update": _updated, "vault.delete": _deleted}

@@ -59,6 +59,15 @@ _KNOWN: dict[str, tuple[int, str]] = {
         400,
         "Soft delete settings for this vault cannot be modified using this API. Use the Vault API.",
     ),
+    "CloudDosAbsoluteLimitReached": (
+        400,
+        "Operation is blocked as you have reached the limit on number of operations permitted in 24 hours.\r\nContact"
+        " Microsoft support or retry after 24 hours.",
+    ),
+    "ExtensionSnapshotFailedNoNetwork": (
+        400,
+        "Snapshot operation failed due to no network connectivity on the virtual machine.",
+    ),
     "RSVaultUpdateErrorConflictingOperationInProgress": (
         409,
         "Another operation on the vault is in progress. Please retry after it.",
@@ -70,7 +79,7 @@ _KNOWN: dict[str, tuple[int, str]] = {
     ),
     "ServiceResourceNotEmptyWithBackendMessage": (
         400,
-        "Recovery Services vault cannot be deleted as there are backup items in the vault. The registered items are :"
+        "Recovery Services vault cannot be deleted as there are backup items {state}. The registered items are :"
         " {items}\nPlease ensure all containers have been unregistered from the vault and all private endpoints"
         " associated with the vault have been deleted, and retry operation.",
     ),
@@ -84,10 +93,15 @@ _KNOWN: dict[str, tuple[int, str]] = {
         400,
         "Enhanced Security is enabled for this vault. You cannot disable Enhanced Security after enabling it.",
     ),
+    "UserErrorDeletedVaultUndeleteConflictingVaultPresent": (
+        409,
+        "A vault of this name is present in the resource group. Delete it, or choose another resource group.",
+    ),
     "UserErrorGuestAgentStatusUnavailable": (
         400,
         "VM agent is unable to communicate with the Azure Backup Service.",
     ),
+    "UserErrorJobSuccessfullyCancelled": (400, "Job is cancelled."),
     "VirtualMachineAlreadyProtected": (
         400,
         "Virtual machine with same name and same resource group is already protected. Please select `Disable' choice"
@@ -96,6 +110,7 @@ _KNOWN: dict[str, tuple[int, str]] = {
 }
 # The service refuses these too, but under which code no source tells; callers must not rely on them.
 _OURS: dict[str, tuple[int, str]] = {
+    "BMSUserErrorContainerNotFound": (404, "The container '{container}' is not registered to the vault."),
     "BMSUserErrorCrossRegionRestoreCannotBeDisabled": (
         400,
         "Cross Region Restore cannot be disabled once it is enabled for the vault.",
@@ -123,9 +138,15 @@ _OURS: dict[str, tuple[int, str]] = {
     ),
     "BMSUserErrorItemInSoftDeletedState": (400, "The item is in soft deleted state. Undelete it first."),
     "BMSUserErrorItemNotInSoftDeletedState": (400, "The item is not in soft deleted state."),
+    "BMSUserErrorJobNotCancellable": (400, "The job '{job}' cannot be cancelled: no backup that is under way."),
     "BMSUserErrorJobNotFound": (404, "The job '{job}' was not found in the vault."),
     "BMSUserErrorOperationNotFound": (404, "The operation '{operation}' was not found in the vault."),
     "BMSUserErrorPolicyInUse": (400, "The backup policy cannot be deleted because items are protected with it."),
+    "BMSUserErrorPolicyItemLimitReached": (
+        400,
+        "{limit} virtual machines are protected with the policy, which is the most it can have. Use another policy.",
+    ),
+    "BMSUserErrorPolicyLimitReached": (400, "The vault has {limit} backup policies, which is the most it can have."),
     "BMSUserErrorPolicyNotFound": (404, "The backup policy was not found in the vault."),
     "BMSUserErrorPolicyTypeChangeNotAllowed": (
         400,
@@ -135,11 +156,25 @@ _OURS: dict[str, tuple[int, str]] = {
         400,
         "The backup cannot be triggered because protection of the item is stopped.",
     ),
+    "BMSUserErrorRecoveryPointNotFound": (404, "The recovery point '{point}' was not found."),
+    "BMSUserErrorVaultItemLimitReached": (
+        400,
+        "{limit} virtual machines are protected in the vault, which is the most it can have. Use another vault.",
+    ),
+    "InvalidRecoveryResourceGroup": (
+        400,
+        "'recoveryResourceGroupId' must be the id of a resource group in the subscription of the deleted vault.",
+    ),
     "InvalidResourceName": (
         400,
         "The vault name '{name}' is invalid: it must be 2 to 50 letters, digits and hyphens, and start with a letter.",
     ),
     "OperationNotFound": (404, "The operation '{operation}' was not found."),
+    "PreconditionFailed": (412, "The vault has changed since: its etag is not '{etag}'."),
+    "VaultLimitReached": (
+        409,
+        "The subscription has {limit} vaults in region '{location}', which is the most it can have.",
+    ),
 }
 _ALL = {**_KNOWN, **_OURS}
 

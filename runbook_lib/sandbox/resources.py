@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import uuid
 
+from runbook_lib.sandbox.access import sees_subscription
 from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error, resource_group_not_found
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, paged
 from runbook_lib.sandbox.locations import REGIONS, region
 from runbook_lib.sandbox.state import Body, key_of, normal_location
 
-__all__ = ["EFFECTS", "ROUTES", "require_registration"]
+__all__ = ["EFFECTS", "ROUTES", "page_size", "require_registration"]
 
 _GROUP_TYPE = "microsoft.resources/resourcegroups"
 _GROUP_NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
@@ -22,17 +23,20 @@ _NO_REGION = ("operations", "locations")
 # What a provider that no estate mentions answers about itself: its types, and whether it must be registered at all.
 _PROVIDERS: dict[str, tuple[tuple[str, ...], str]] = {
     "Microsoft.Compute": (
-        ("virtualMachines", "virtualMachines/extensions", "disks", "locations", "operations"),
+        ("availabilitySets", "disks", "virtualMachines", "virtualMachines/extensions", "locations", "operations"),
         "RegistrationRequired",
     ),
     "Microsoft.Network": (
         (
+            "applicationSecurityGroups",
+            "loadBalancers",
+            "natGateways",
             "networkInterfaces",
             "networkSecurityGroups",
-            "virtualNetworks",
-            "routeTables",
+            "privateEndpoints",
             "publicIPAddresses",
-            "natGateways",
+            "routeTables",
+            "virtualNetworks",
             "locations",
             "operations",
         ),
@@ -79,7 +83,10 @@ def _tenants(call: Call) -> Answer:
 
 def _subscriptions(call: Call) -> Answer:
     answer = paged(
-        call, "subscriptions", lambda after: call.state.scan("microsoft.resources/subscriptions", after=after)
+        call,
+        "subscriptions",
+        lambda after: call.state.scan("microsoft.resources/subscriptions", after=after),
+        keep=lambda body: sees_subscription(call.state, call.caller, body["id"]),
     )
     answer.body["count"] = {"type": "Total", "value": len(answer.body["value"])}
     return answer
@@ -163,16 +170,26 @@ def _groups(call: Call) -> Answer:
         tags = {tag.lower(): text for tag, text in (body.get("tags") or {}).items()}
         return name is None or (name.lower() in tags and (value is None or tags[name.lower()] == value))
 
-    top = call.query.get("$top", "")
-    if top and (not top.isascii() or not top.isdigit() or int(top) == 0):
-        raise ArmError(400, "InvalidTop", f"The value '{top}' of $top must be a whole number above 0.")
     return paged(
         call,
         "resourceGroups",
         lambda after: call.state.scan(_GROUP_TYPE, call.subscription_scope, after),
         keep=keep,
-        size=int(top) if top else None,
+        size=page_size(call),
     )
+
+
+def page_size(call: Call) -> int | None:
+    """
+    Return how many rows a call asks for with `$top`; None when it leaves that to the service.
+
+    Raises:
+        ArmError: `$top` is no whole number above 0.
+    """
+    top = call.query.get("$top", "")
+    if top and (not top.isascii() or not top.isdigit() or int(top) == 0):
+        raise ArmError(400, "InvalidTop", f"The value '{top}' of $top must be a whole number above 0.")
+    return int(top) if top else None
 
 
 def _group(call: Call) -> Answer:

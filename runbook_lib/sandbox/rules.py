@@ -13,7 +13,7 @@ from typing import Any
 from runbook_lib.sandbox.answers import network_error
 from runbook_lib.sandbox.state import Body
 
-__all__ = ["DEFAULT_RULES", "check_conflict", "checked_rule"]
+__all__ = ["check_conflict", "checked_rule", "with_default_rules"]
 
 _NAME = re.compile(r"[a-zA-Z0-9](?:[\w.-]{0,78}[\w])?", re.ASCII)
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*")
@@ -55,7 +55,7 @@ def _default(
     }
 
 
-DEFAULT_RULES = (
+_DEFAULT_RULES = (
     _default(
         "AllowVnetInBound",
         "Allow inbound traffic from all VMs in VNET",
@@ -93,6 +93,24 @@ DEFAULT_RULES = (
     ),
     _default("DenyAllOutBound", "Deny all outbound traffic", "*", "*", "Deny", 65500, "Outbound"),
 )
+
+
+def with_default_rules(group: Body) -> Body:
+    """
+    Return a security group with the rules that every group has, unless it shows its own.
+    """
+    defaults = [
+        {
+            "name": rule["name"],
+            "id": f"{group['id']}/defaultSecurityRules/{rule['name']}",
+            "etag": group.get("etag", ""),
+            "type": "Microsoft.Network/networkSecurityGroups/defaultSecurityRules",
+            "properties": rule["properties"],
+        }
+        for rule in _DEFAULT_RULES
+    ]
+    properties = {"securityRules": [], "defaultSecurityRules": defaults} | (group.get("properties") or {})
+    return {**group, "properties": properties}
 
 
 def checked_rule(rule_id: str, name: str, asked: Body) -> Body:

@@ -6,8 +6,10 @@ Imports the standard library, waitress and other modules of the sandbox only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from http.client import responses
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import ClientDisconnected
@@ -15,11 +17,11 @@ from waitress.server import create_server
 from waitress.wasyncore import close_all
 
 from runbook_lib.sandbox.bodies import SandboxError
-from runbook_lib.sandbox.faults import ConnectionDropped
+from runbook_lib.sandbox.faults import ConnectionBroken
 from runbook_lib.sandbox.tenant import Sandbox
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["SandboxServer", "serve"]
 
@@ -35,7 +37,7 @@ class SandboxServer:
     """
 
     def __init__(self, sandbox: Sandbox, port: int | None) -> None:
-        guard = _Guard(sandbox.wsgi())
+        self._guard = guard = _Guard(sandbox)
         self._sockets: dict[int, Any] = {}
         try:
             self._server = create_server(
@@ -68,6 +70,7 @@ class SandboxServer:
         """
         End `run`, with all its connections.
         """
+        self._guard.closing.set()
         trigger = self._server.trigger
         # In the thread of `run`, so that no socket is closed while it is being waited for; and under the lock, so that
         # the thread, woken by something else, does not close the trigger before it is pulled.
@@ -96,9 +99,11 @@ class _Guard:
     Keeps out what a web page could send: the sandbox is for programs on this machine (DNS rebinding, cross-site).
     """
 
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._app = sandbox.wsgi()
         self.port = 0
+        self.closing = Event()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         allowed = {f"{name}:{self.port}" for name in _NAMES}
@@ -107,7 +112,26 @@ class _Guard:
             headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
             start_response(f"403 {responses[403]}", headers)
             return [text]
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, self._in_client_time(headers))
+
         try:
-            return self._app(environ, start_response)
-        except ConnectionDropped as error:
+            return self._app(environ, start)
+        except ConnectionBroken as error:
+            if error.how == "truncate":
+                start(f"{error.status} {responses[error.status]}", list(error.headers.items()))
+                return [error.content[: len(error.content) // 2]]
+            if error.how == "timeout":
+                self.closing.wait(error.seconds / (self._sandbox.profile().clock_scale or 1))
             raise ClientDisconnected from error
+
+    def _in_client_time(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        # A client waits in its own seconds, the tenant counts in those of its scaled clock.
+        scale = self._sandbox.profile().clock_scale
+        if scale is None:
+            return headers
+        return [
+            (name, str(math.ceil(int(value) / scale)) if name == "Retry-After" and value.isdigit() else value)
+            for name, value in headers
+        ]

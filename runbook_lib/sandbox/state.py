@@ -1,5 +1,5 @@
 """
-The rows of one sandbox inside one transaction: ARM bodies, operations, faults, settings and the log of requests.
+The rows of one sandbox inside one transaction: ARM bodies, operations, faults, budgets, settings, the log of requests.
 
 Imports the standard library and `bodies` only.
 """
@@ -22,7 +22,7 @@ Body = dict[str, Any]
 # The service answers the first; clients of older makes send and recorded estates hold the second.
 VM_ITEM_TYPES = ("microsoft.compute/virtualmachines", "azureiaasvmprotecteditem")
 
-_TABLES = ("resources", "runtime", "operations", "faults", "settings", "requests")
+_TABLES = ("resources", "runtime", "operations", "faults", "budgets", "settings", "requests")
 
 
 class State:
@@ -77,6 +77,18 @@ class State:
         rows = self._sql.execute(
             "SELECT key, body FROM resources WHERE type = ? AND key > ? AND key < ? ORDER BY key",
             (type_key, max(low, after), high),
+        )
+        return ((key, _load(text)) for key, text in rows)
+
+    def tracked(self, scope: str, after: str) -> Iterator[tuple[str, Body]]:
+        """
+        Walk the resources under *scope* that lie in a group and have a location, from the one after the key *after*.
+        """
+        low, high = _range(scope)
+        rows = self._sql.execute(
+            "SELECT key, body FROM resources WHERE key > ? AND key < ? AND location <> '' AND key LIKE '%/providers/%'"
+            " AND type NOT LIKE 'microsoft.authorization/%' ORDER BY key",
+            (max(low, after), high),
         )
         return ((key, _load(text)) for key, text in rows)
 
@@ -221,11 +233,13 @@ class State:
 
     # Faults
 
-    def add_fault(self, rule: Body, times: int | None) -> None:
+    def add_fault(self, rule: Body, skip: int, times: int | None) -> None:
         """
-        Add a rule that holds *times* times; None: always.
+        Add a rule that lets *skip* requests pass and then holds *times* times; None: always.
         """
-        self._sql.execute("INSERT INTO faults (rule, remaining) VALUES (?, ?)", (json.dumps(rule), times))
+        self._sql.execute(
+            "INSERT INTO faults (rule, skipping, remaining) VALUES (?, ?, ?)", (json.dumps(rule), skip, times)
+        )
 
     def faults(self) -> list[tuple[int, Body]]:
         """
@@ -234,11 +248,15 @@ class State:
         rows = self._sql.execute("SELECT seq, rule FROM faults WHERE remaining IS NULL OR remaining > 0 ORDER BY seq")
         return [(seq, _load(rule)) for seq, rule in rows]
 
-    def use_fault(self, seq: int) -> None:
+    def use_fault(self, seq: int) -> bool:
         """
-        Count one use of a rule.
+        Count one request that a rule matches, and tell whether the rule holds for it or lets it pass.
         """
+        passed = self._sql.execute("UPDATE faults SET skipping = skipping - 1 WHERE seq = ? AND skipping > 0", (seq,))
+        if passed.rowcount:
+            return False
         self._sql.execute("UPDATE faults SET remaining = remaining - 1 WHERE seq = ?", (seq,))
+        return True
 
     def clear_faults(self) -> None:
         """
@@ -246,25 +264,53 @@ class State:
         """
         self._sql.execute("DELETE FROM faults")
 
+    # Budgets of requests
+
+    def budget(self, name: str) -> tuple[float, float] | None:
+        """
+        Return what was left of a budget, and when that was; None when nothing was ever taken from it.
+        """
+        row = self._sql.execute("SELECT tokens, at FROM budgets WHERE name = ?", (name,)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def set_budget(self, name: str, tokens: float, at: float) -> None:
+        """
+        Keep what is left of a budget at a moment.
+        """
+        self._sql.execute("INSERT OR REPLACE INTO budgets VALUES (?, ?, ?)", (name, tokens, at))
+
     # The clock, settings and the log
 
     def now(self) -> datetime:
         """
         Return the moment that it is for the tenant.
         """
-        return datetime.fromtimestamp(time.time() + self.setting("clock_offset", 0.0), UTC)
+        tenant, real, scale = self._clock()
+        return datetime.fromtimestamp(tenant + (time.time() - real) * scale, UTC)
 
     def set_now(self, moment: datetime) -> None:
         """
-        Turn the tenant's clock to *moment*, from which it goes on.
+        Turn the tenant's clock to *moment*, from which it goes on as fast as before.
         """
-        self.set_setting("clock_offset", moment.timestamp() - time.time())
+        self.set_setting("clock", (moment.timestamp(), time.time(), self._clock()[2]))
+
+    def set_speed(self, scale: float) -> None:
+        """
+        Let *scale* seconds of the tenant pass in a real one from now on.
+        """
+        self.set_setting("clock", (self.now().timestamp(), time.time(), scale))
 
     def advance(self, seconds: float) -> None:
         """
         Turn the tenant's clock on.
         """
-        self.set_setting("clock_offset", self.setting("clock_offset", 0.0) + seconds)
+        tenant, real, scale = self._clock()
+        self.set_setting("clock", (tenant + seconds, real, scale))
+
+    def _clock(self) -> tuple[float, float, float]:
+        # The tenant's moment, the real one that it stood for, and the tenant's seconds in a real one.
+        tenant, real, scale = self.setting("clock", (0.0, 0.0, 1.0))
+        return tenant, real, scale
 
     def setting(self, name: str, default: Any) -> Any:
         """
@@ -279,11 +325,11 @@ class State:
         """
         self._sql.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
-    def log(self, entry: Body) -> None:
+    def log(self, entry: Body) -> int:
         """
-        Append a request to the log.
+        Append a request to the log and return its number.
         """
-        self._sql.execute("INSERT INTO requests (entry) VALUES (?)", (json.dumps(entry),))
+        return self._sql.execute("INSERT INTO requests (entry) VALUES (?)", (json.dumps(entry),)).lastrowid or 0
 
     def requests(self, since: int) -> list[Body]:
         """

@@ -19,7 +19,7 @@ from runbook_lib.sandbox.state import State
 __all__ = ["Store"]
 
 _BUSY_SECONDS = 60.0
-_FORM = 1
+_FORM = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
     key TEXT PRIMARY KEY, type TEXT NOT NULL, location TEXT NOT NULL, source TEXT NOT NULL, body TEXT NOT NULL
@@ -33,7 +33,10 @@ CREATE TABLE IF NOT EXISTS operations (
 );
 CREATE INDEX IF NOT EXISTS operations_due ON operations (ready_at, seq) WHERE status = 'InProgress';
 CREATE INDEX IF NOT EXISTS operations_by_target ON operations (target) WHERE status = 'InProgress';
-CREATE TABLE IF NOT EXISTS faults (seq INTEGER PRIMARY KEY, rule TEXT NOT NULL, remaining INTEGER);
+CREATE TABLE IF NOT EXISTS faults (
+    seq INTEGER PRIMARY KEY, rule TEXT NOT NULL, skipping INTEGER NOT NULL, remaining INTEGER
+);
+CREATE TABLE IF NOT EXISTS budgets (name TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);
 """

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runbook_lib.sandbox.app import ArmApp, settle
+from runbook_lib.sandbox.app import ArmApp, profile_of, settle
 from runbook_lib.sandbox.backup.defaults import POLICY_KIND, default_policies
+from runbook_lib.sandbox.backup.protection import schedule_purges
+from runbook_lib.sandbox.bodies import SandboxError
 from runbook_lib.sandbox.compute import VM_TYPE
 from runbook_lib.sandbox.estate import Estate
 from runbook_lib.sandbox.faults import Fault
@@ -40,7 +43,9 @@ _PASSING = frozenset(
         "lastRecoveryPoint",
         "protectedItemDataId",
         "resourceGuid",
+        "purgeAt",
         "time",
+        "vaultDeletionTime",
     }
 )
 # Of these only the time of day counts; the day is that of the vault's creation.
@@ -56,7 +61,7 @@ class Sandbox:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._store = Store(path)
-        self._app = ArmApp(self._store)
+        self._app = ArmApp(self._store, self.wait)
 
     def load(self, estate: Estate) -> None:
         """
@@ -65,27 +70,28 @@ class Sandbox:
         Raises:
             SandboxError: the profile of the estate asks for something unknown; nothing is changed then.
         """
-        Profile.of(estate.profile)
+        settings, rules = _split(estate.profile)
         bodies = {key_of(body["id"]): body for body in estate.resources}
         fold_children(bodies)
         _add_groups(bodies)
         with self._store.writing() as state:
             state.clear()
             state.set_setting("estate", estate.name)
-            state.set_setting("profile", dict(estate.profile))
             state.set_now(estate.as_of)
+            _adopt(state, settings, rules)
             state.put_all(_without_view(state, body) for body in bodies.values())
             for vm_id, view in estate.status.items():
                 state.set_runtime(vm_id, view)
             _complete_vaults(state, estate.as_of)
+            schedule_purges(state, estate.as_of)
 
     def transport(self) -> SandboxTransport:
         """
-        Return a transport for Azure SDK clients that answers in this process; waiting through it turns the clock.
+        Return a transport for Azure SDK clients that answers in this process; they wait as `wait` does.
         """
         from runbook_lib.sandbox.transport import SandboxTransport
 
-        return SandboxTransport(self._app, self.advance)
+        return SandboxTransport(self._app, self.wait)
 
     def wsgi(self) -> WSGIApplication:
         """
@@ -106,6 +112,23 @@ class Sandbox:
         """
         with self._store.writing() as state:
             state.advance(seconds)
+
+    def wait(self, seconds: float) -> None:
+        """
+        Let *seconds* of the tenant pass: at once by its virtual clock, really where the profile scales a real one.
+        """
+        scale = self.profile().clock_scale
+        if scale is None:
+            self.advance(seconds)
+        else:
+            time.sleep(seconds / scale)
+
+    def profile(self) -> Profile:
+        """
+        Return the settings in force.
+        """
+        with self._store.reading() as state:
+            return profile_of(state)
 
     def status(self) -> dict[str, Any]:
         """
@@ -158,7 +181,7 @@ class Sandbox:
         Add a rule; the first one that matches a request holds.
         """
         with self._store.writing() as state:
-            state.add_fault(rule.rule(), rule.times)
+            state.add_fault(rule.rule(), rule.skip, rule.times)
 
     def clear_faults(self) -> None:
         """
@@ -169,24 +192,42 @@ class Sandbox:
 
     def configure(self, **profile: Any) -> None:
         """
-        Change settings of the profile; see `Profile` for their names.
+        Change settings of the profile; see `Profile` for their names. `faults` is a list of rules, which are added.
 
         Raises:
-            SandboxError: a setting is unknown, or has a value that it cannot have.
+            SandboxError: a setting or a rule is unknown, or has a value that it cannot have; nothing is changed then.
         """
         with self._store.writing() as state:
             settings = dict(state.setting("profile", {}))
             for name, value in profile.items():
                 both = isinstance(settings.get(name), dict) and isinstance(value, dict)
                 settings[name] = {**settings[name], **value} if both else value
-            Profile.of(settings)
-            state.set_setting("profile", settings)
+            _adopt(state, *_split(settings))
 
     def close(self) -> None:
         """
         Close the file.
         """
         self._store.close()
+
+
+def _split(profile: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """
+    Return the settings and the fault rules of a profile, once both are known to be sound.
+    """
+    settings = {name: value for name, value in profile.items() if name != "faults"}
+    Profile.of(settings)
+    rules = profile.get("faults", [])
+    if not isinstance(rules, list):
+        raise SandboxError("profile.faults: must be a list of rules")
+    return settings, [Fault.of(rule) for rule in rules]
+
+
+def _adopt(state: State, settings: dict[str, Any], rules: list[Fault]) -> None:
+    state.set_setting("profile", settings)
+    state.set_speed(settings.get("clock_scale") or 1.0)
+    for rule in rules:
+        state.add_fault(rule.rule(), rule.skip, rule.times)
 
 
 def _add_groups(bodies: dict[str, Body]) -> None:

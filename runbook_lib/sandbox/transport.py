@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from azure.core.exceptions import (
+    AzureError,
     HttpResponseError,
+    IncompleteReadError,
     ResponseNotReadError,
     ServiceRequestError,
+    ServiceRequestTimeoutError,
     ServiceResponseError,
+    ServiceResponseTimeoutError,
     StreamClosedError,
     StreamConsumedError,
 )
@@ -23,7 +27,7 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 from azure.core.utils import case_insensitive_dict
 
-from runbook_lib.sandbox.faults import ConnectionDropped
+from runbook_lib.sandbox.faults import ConnectionBroken
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -81,8 +85,9 @@ class SandboxTransport(HttpTransport[HttpRequest, HttpResponse]):
             stream: leave the body to be read by the caller, as the first call of a long operation does.
 
         Raises:
-            ServiceRequestError: the connection broke before the service acted.
-            ServiceResponseError: the connection broke after the service acted.
+            ServiceRequestError: the connection broke, or the client gave up, before the service acted.
+            ServiceResponseError: the connection broke, or the client gave up, after the service acted.
+            IncompleteReadError: the answer ended in the middle.
         """
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -92,9 +97,10 @@ class SandboxTransport(HttpTransport[HttpRequest, HttpResponse]):
 
         try:
             body = b"".join(self._app(_environ(request), start_response))
-        except ConnectionDropped as error:
-            broken = ServiceResponseError if error.acted else ServiceRequestError
-            raise broken("The connection was broken by a fault rule of the sandbox.", error=error) from error
+        except ConnectionBroken as error:
+            if error.how == "timeout":
+                self._on_sleep(error.seconds)
+            raise _as_client(error) from error
         status, headers = started[-1]
         response = SandboxResponse(request, status, headers, body)
         if not stream:
@@ -204,6 +210,17 @@ class SandboxResponse(HttpResponse):
             yield self._body
         else:
             yield from self.iter_raw()
+
+
+def _as_client(error: ConnectionBroken) -> AzureError:
+    # What the transports over sockets raise.
+    if error.how == "truncate":
+        return IncompleteReadError(str(error), error=error)
+    if error.how == "timeout":
+        late = ServiceResponseTimeoutError if error.acted else ServiceRequestTimeoutError
+        return late(str(error), error=error)
+    lost = ServiceResponseError if error.acted else ServiceRequestError
+    return lost(str(error), error=error)
 
 
 def _environ(request: HttpRequest) -> WSGIEnvironment:

@@ -182,3 +182,31 @@ def test_an_instance_view_that_cannot_be_read_leaves_the_agent_unknown(session: 
     unreadable: list[Any] = [gap for gap in inventory.unread if key(gap.scope).endswith("/sql01")]
 
     assert 1 == len(unreadable)
+
+
+def test_settings_are_read_of_vaults_in_the_regions_of_vms(session: Session, contoso: Sandbox) -> None:
+    """
+    A list of vaults shows no settings; a vault where none of the VMs is, is not asked for them.
+    """
+    near = read_inventory(session, Parameters())
+    (region,) = {vault.location for vault in near.vaults.values() if vault.soft_delete}
+    asked = len(contoso.requests())
+    far = read_inventory(session, build({"subscription_ids": [DEVELOPMENT]}))
+    paths = [call["path"] for call in contoso.requests(asked)]
+
+    assert ("westeurope", {"GeoRedundant"}) == (region, {vault.redundancy for vault in near.vaults.values()} - {""})
+    assert {""} == {vault.redundancy for vault in far.vaults.values()}
+    assert [] == [path for path in paths if path.lower().endswith("vaultstorageconfig")]
+
+
+def test_settings_that_cannot_be_read_are_unknown(session: Session, contoso: Sandbox) -> None:
+    """
+    The vault is there all the same, and what protects its VMs is known.
+    """
+    contoso.fault(Fault(method="GET", path="/vaults/[^/]+$", status=403, code="AuthorizationFailed", message="no"))
+    inventory = read_inventory(session, Parameters())
+    gaps = {gap.what for gap in inventory.unread}
+
+    assert {"Microsoft.RecoveryServices/vaults/redundancySettings"} == gaps
+    assert {""} == {vault.soft_delete for vault in inventory.vaults.values()}
+    assert all(vault.items_read for vault in inventory.vaults.values())

@@ -85,7 +85,7 @@ def test_a_call_without_an_answer_is_logged_too(session: Session, contoso: Sandb
     """
     A broken connection leaves a line with status 0, once per try.
     """
-    contoso.fault(Fault(path="^/subscriptions$", reset=True, times=1))
+    contoso.fault(Fault(path="^/subscriptions$", does="reset", times=1))
     list(session.rows("/subscriptions", SUBSCRIPTIONS))
 
     assert [0, 200] == [each["status"] for each in Journal(tmp_path / "journal.jsonl").entries()]

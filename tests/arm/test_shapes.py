@@ -212,10 +212,10 @@ def test_an_old_vault_tells_its_redundancy_in_the_storage_config() -> None:
     """
     row = {"id": f"{ID}/Microsoft.RecoveryServices/vaults/v", "location": "westus", "properties": {}}
     storage = {"properties": {"storageModelType": "LocallyRedundant", "storageTypeState": "Locked"}}
-    vault = shapes.vault(row, storage, items_read=True, policies_read=True)
+    settings = shapes.vault_settings(row, storage)
 
-    assert ("LocallyRedundant", True) == (vault.redundancy, vault.redundancy_locked)
-    assert shapes.vault(row, None, items_read=True, policies_read=True).redundancy_locked is None
+    assert ("LocallyRedundant", True) == (settings["redundancy"], settings["redundancy_locked"])
+    assert shapes.vault_settings(row, None)["redundancy_locked"] is None
 
 
 def test_an_ipv6_configuration_has_no_private_address() -> None:

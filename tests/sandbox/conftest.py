@@ -5,6 +5,8 @@ A small estate, and the real Azure clients that talk to it.
 from __future__ import annotations
 
 import json
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ import pytest
 from azure.core import PipelineClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.network import NetworkManagementClient
@@ -26,11 +31,13 @@ from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 from runbook_lib.sandbox import Estate, Sandbox
+from runbook_lib.sandbox.server import SandboxServer, serve
 
 _ONE = "11111111-1111-1111-1111-111111111111"
 _TWO = "22222222-2222-2222-2222-222222222222"
 _TENANT = "99999999-9999-9999-9999-999999999999"
 _BASE = "https://management.azure.com"
+_OVER_HTTP = os.environ.get("RUNBOOK_ROAD") == "http"
 _READY = {
     "vmAgentVersion": "2.7.41491.1095",
     "statuses": [{"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Ready"}],
@@ -76,15 +83,73 @@ class Ids:
         return f"{fabric}/protectionContainers/IaasVMContainer;{unique}/protectedItems/VM;{unique}"
 
 
+class _Token(SansIOHTTPPolicy[Any, Any]):
+    """
+    Sends the token without TLS, which the clients' own policy refuses to do.
+    """
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        request.http_request.headers.setdefault("Authorization", "Bearer a-token-of-the-tests")
+
+
+class _HttpTransport(RequestsTransport):
+    """
+    Sends over sockets, and lets the sandbox's time pass where the client waits.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__()
+        self._sandbox = sandbox
+
+    def sleep(self, duration: float) -> None:
+        self._sandbox.wait(duration)
+
+
+class Roads:
+    """
+    How the clients of a test reach a sandbox: in this process, or over HTTP when `RUNBOOK_ROAD` is `http`.
+    """
+
+    def __init__(self) -> None:
+        self._servers: dict[int, tuple[SandboxServer, threading.Thread]] = {}
+        self._transports: list[_HttpTransport] = []
+
+    def options(self, sandbox: Sandbox) -> dict[str, Any]:
+        """
+        Return what makes a client talk to *sandbox*.
+        """
+        if not _OVER_HTTP:
+            return {"transport": sandbox.transport(), "base_url": _BASE}
+        if id(sandbox) not in self._servers:
+            server = serve(sandbox)
+            thread = threading.Thread(target=server.run)
+            thread.start()
+            self._servers[id(sandbox)] = (server, thread)
+        transport = _HttpTransport(sandbox)
+        self._transports.append(transport)
+        port = self._servers[id(sandbox)][0].port
+        return {"transport": transport, "base_url": f"http://127.0.0.1:{port}", "authentication_policy": _Token()}
+
+    def close(self) -> None:
+        """
+        Close the connections and end the servers.
+        """
+        for transport in self._transports:
+            transport.close()
+        for server, thread in self._servers.values():
+            server.close()
+            thread.join(10)
+
+
 class Clients:
     """
     One client of each kind for a subscription, made when it is first used.
     """
 
-    def __init__(self, sandbox: Sandbox, subscription: str) -> None:
+    def __init__(self, options: dict[str, Any], subscription: str) -> None:
         self._credential = _Credential()
         self._subscription = subscription
-        self._options: dict[str, Any] = {"transport": sandbox.transport(), "base_url": _BASE}
+        self._options = options
 
     @cached_property
     def vaults(self) -> RecoveryServicesClient:
@@ -167,7 +232,7 @@ def estate(ids: Ids) -> Estate:
         as_of=datetime(2026, 11, 1, 12, tzinfo=UTC),
         resources=tuple(resources),
         status=status,
-        profile={},
+        profile={"timing": "median"},
         origin="tests",
     )
 
@@ -184,13 +249,31 @@ def sandbox(tmp_path: Path, estate: Estate) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def clients_of() -> Callable[[Sandbox, str], Clients]:
+def over_http() -> bool:
+    """
+    Whether the clients use sockets.
+    """
+    return _OVER_HTTP
+
+
+@pytest.fixture
+def roads() -> Iterator[Roads]:
+    """
+    How the clients reach a sandbox.
+    """
+    roads = Roads()
+    yield roads
+    roads.close()
+
+
+@pytest.fixture
+def clients_of(roads: Roads) -> Callable[[Sandbox, str], Clients]:
     """
     Makes the clients for a subscription of a sandbox.
     """
 
     def make(sandbox: Sandbox, subscription: str = _ONE) -> Clients:
-        return Clients(sandbox, subscription)
+        return Clients(roads.options(sandbox), subscription)
 
     return make
 
@@ -204,12 +287,22 @@ def azure(sandbox: Sandbox, clients_of: Callable[[Sandbox, str], Clients]) -> Cl
 
 
 @pytest.fixture
-def send(sandbox: Sandbox) -> Callable[..., HttpResponse]:
+def base(sandbox: Sandbox, roads: Roads) -> str:
+    """
+    Scheme and host under which the clients reach the sandbox, and with which its links begin.
+    """
+    return str(roads.options(sandbox)["base_url"])
+
+
+@pytest.fixture
+def send(sandbox: Sandbox, roads: Roads) -> Callable[..., HttpResponse]:
     """
     Sends one bare request, to see the status and the headers that the clients hide.
     """
+    options = roads.options(sandbox)
+    base = options["base_url"]
     client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
-        _BASE, transport=sandbox.transport(), policies=[]
+        base, transport=options["transport"], policies=[]
     )
 
     def request(
@@ -225,7 +318,7 @@ def send(sandbox: Sandbox) -> Callable[..., HttpResponse]:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent["Authorization"] = token
-        url = path if path.startswith("https:") else _BASE + path
+        url = path if path.startswith(base) else base + path
         if version is not None and "api-version" not in url:
             url += f"{'&' if '?' in url else '?'}api-version={version}"
         data = json.dumps(body).encode() if body is not None else content

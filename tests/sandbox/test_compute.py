@@ -5,6 +5,7 @@ Virtual machines, their instance views and their extensions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def test_pages_hold_every_vm_once(sandbox: Any, azure: Any, size: int) -> None:
     assert -(-len(_NAMES) // size) == len(pages)
 
 
-def test_a_next_link_keeps_what_the_caller_asked_for(sandbox: Any, send: Any, ids: Any) -> None:
+def test_a_next_link_keeps_what_the_caller_asked_for(sandbox: Any, send: Any, ids: Any, base: str) -> None:
     """
     The link is a full URL with the query of the first page and a skip token.
     """
@@ -34,7 +35,7 @@ def test_a_next_link_keeps_what_the_caller_asked_for(sandbox: Any, send: Any, id
     first = send("GET", f"/subscriptions/{ids.one}/providers/Microsoft.Compute/virtualMachines?statusOnly=true").json()
     second = send("GET", first["nextLink"]).json()
 
-    assert first["nextLink"].startswith("https://management.azure.com/subscriptions/")
+    assert first["nextLink"].startswith(f"{base}/subscriptions/")
     assert "instanceView" in second["value"][0]["properties"]
     assert (5, 3, False) == (len(first["value"]), len(second["value"]), "nextLink" in second)
 
@@ -152,6 +153,36 @@ def test_a_vm_without_status_has_an_empty_view(clients_of: Any, sandbox: Any, id
     view = clients_of(sandbox, ids.two).compute.virtual_machines.instance_view("rg-app", "other")
 
     assert {"statuses": []} == view.as_dict()
+
+
+@pytest.mark.parametrize("kind", ["availabilitySets", "disks"])
+def test_what_stands_beside_a_vm_is_listed_and_read(sandbox: Any, estate: Any, send: Any, ids: Any, kind: str) -> None:
+    """
+    The list of a subscription writes groups in capitals and comes in pages; that of a group and a GET echo the caller.
+    """
+    group = f"/subscriptions/{ids.one}/resourceGroups/rg-app"
+    root = f"{group}/providers/Microsoft.Compute/{kind}"
+    bodies: list[dict[str, Any]] = [
+        {
+            "id": f"{root}/{name}",
+            "name": name,
+            "type": f"Microsoft.Compute/{kind}",
+            "location": "westeurope",
+            "properties": {},
+        }
+        for name in ("a1", "a2")
+    ]
+    sandbox.load(replace(estate, resources=(*estate.resources, *bodies)))
+    sandbox.configure(page_sizes={kind: 1})
+    page = send("GET", f"/subscriptions/{ids.one}/providers/Microsoft.Compute/{kind}").json()
+    of_group = send("GET", root.replace("rg-app", "Rg-App")).json()["value"]
+
+    assert [f"{root}/a1".replace("rg-app", "RG-APP")] == [one["id"] for one in page["value"]]
+    assert ["a2"] == [one["name"] for one in send("GET", page["nextLink"]).json()["value"]]
+    assert [f"{root}/a1".replace("rg-app", "Rg-App")] == [one["id"] for one in of_group]
+    assert bodies[1] == send("GET", f"{root}/a2").json()
+    assert [] == send("GET", root.replace("rg-app", "rg-empty")).json()["value"]
+    assert "ResourceNotFound" == send("GET", f"{root}/missing").json()["error"]["code"]
 
 
 def test_extensions_are_listed_and_stand_in_their_vm(azure: Any, ids: Any, refused: Refused) -> None:

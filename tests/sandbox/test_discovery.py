@@ -5,6 +5,7 @@ What a vault can protect, and what a VM says about its protection.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,6 +153,99 @@ def test_containers_are_told_by_their_state(azure: Any, sandbox: Any) -> None:
     azure.backup.protected_items.delete("rsv-old", "rg-vault", "Azure", f"IaasVMContainer;{unique}", f"VM;{unique}")
     sandbox.advance(114)
     assert ([], 1) == (listed("Registered"), len(listed("SoftDeleted")))
+
+
+def test_a_container_is_told_alone(azure: Any, send: Any, ids: Any, refused: Refused) -> None:
+    """
+    It is the row of the list; a VM that is not protected has none.
+    """
+    containers = azure.backup.backup_protection_containers
+    (row,) = containers.list("rsv-old", "rg-vault", filter=_VMS)
+    get = azure.backup.protection_containers.get
+    unique = "iaasvmcontainerv2;rg-app"
+
+    assert row.as_dict() == get("rsv-old", "rg-vault", "Azure", f"IaasVMContainer;{unique};kept").as_dict()
+    assert (404, "BMSUserErrorContainerNotFound") == refused(
+        lambda: get("rsv-old", "rg-vault", "Azure", f"IaasVMContainer;{unique};web")
+    )
+
+
+def test_a_container_of_another_workload_is_told_when_its_estate_holds_it(
+    azure: Any, sandbox: Any, estate: Any, ids: Any
+) -> None:
+    """
+    The list asks for one workload at a time, so it is apart from those of VMs; alone it is told as it is held.
+    """
+    error = {"code": "Success", "message": "", "recommendations": [""]}
+    validation = {"status": "Success", "errorDetail": error, "additionalDetail": ""}
+    details = [{"type": "SQL", "itemCount": 8, "inquiryValidation": validation}]
+    name = "VMAppContainer;Compute;rg-app;sql"
+    container = {
+        "id": f"{ids.vault}/backupFabrics/Azure/protectionContainers/{name}",
+        "name": name,
+        "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers",
+        "properties": {
+            "sourceResourceId": ids.vm("sql"),
+            "lastUpdatedTime": "2026-10-01T12:00:00Z",
+            "extendedInfo": {
+                "hostServerName": "sql",
+                "inquiryInfo": {"status": "Success", "errorDetail": error, "inquiryDetails": details},
+            },
+            "friendlyName": "sql",
+            "backupManagementType": "AzureWorkload",
+            "registrationStatus": "Registered",
+            "healthStatus": "Healthy",
+            "containerType": "VMAppContainer",
+            "protectableObjectType": "VMAppContainer",
+        },
+    }
+    sandbox.load(replace(estate, resources=(*estate.resources, container)))
+
+    def listed(wanted: str) -> list[str]:
+        rows = azure.backup.backup_protection_containers.list("rsv-old", "rg-vault", filter=wanted)
+        return [row.properties["friendlyName"] for row in rows]
+
+    workload = "backupManagementType eq 'AzureWorkload'"
+    alone = azure.backup.protection_containers.get("rsv-old", "rg-vault", "Azure", name)
+    assert (["kept"], ["sql"], []) == (
+        listed(_VMS),
+        listed(f"{workload} and status eq 'Registered'"),
+        listed(f"{workload} and status eq 'SoftDeleted'"),
+    )
+    assert container == alone.as_dict()
+
+
+def test_deleted_containers_have_a_list_of_their_own(azure: Any, sandbox: Any, refused: Refused) -> None:
+    """
+    A container is in it while its item is soft-deleted; the filter is needed here too.
+    """
+    deleted, unique = azure.backup.deleted_protection_containers, "iaasvmcontainerv2;rg-app;kept"
+    before = list(deleted.list("rg-vault", "rsv-old", filter=_VMS))
+    azure.backup.protected_items.delete("rsv-old", "rg-vault", "Azure", f"IaasVMContainer;{unique}", f"VM;{unique}")
+    sandbox.advance(114)
+    (container,) = deleted.list("rg-vault", "rsv-old", filter=_VMS)
+
+    assert [] == before
+    assert ("SoftDeleted", "kept") == (
+        container.properties["registrationStatus"],
+        container.properties["friendlyName"],
+    )
+    assert (400, "BMSUserErrorInvalidInput") == refused(lambda: list(deleted.list("rg-vault", "rsv-old")))
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"featureType": "AzureVMResourceBackup", "vmSize": "Standard_D2s_v5"}, "Supported"),
+        ({"featureType": "AzureVMResourceBackup", "vmSize": "Basic_A0", "vmSku": "Premium"}, "DefaultOFF"),
+        ({"featureType": "AzureBackupGoals"}, "Invalid"),
+    ],
+)
+def test_support_of_a_size_is_told(azure: Any, asked: Any, expected: str) -> None:
+    """
+    The official example has a Basic size as one that is off by default; the question is always answered.
+    """
+    assert expected == azure.backup.feature_support.validate("westeurope", asked).support_status
 
 
 def test_backup_status_tells_the_vault_of_a_protected_vm(azure: Any, ids: Any) -> None:

@@ -5,11 +5,12 @@ Failing on purpose, by rule.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import IncompleteReadError, ServiceRequestError, ServiceResponseError
 
 from runbook_lib.sandbox import Fault, Sandbox, SandboxError
 
@@ -85,13 +86,13 @@ def test_an_answer_may_be_lost_after_the_service_acted(sandbox: Sandbox, send: A
     ("after_effect", "error", "status"), [(False, ServiceRequestError, 404), (True, ServiceResponseError, 200)]
 )
 def test_a_connection_may_break_before_or_after_the_effect(
-    sandbox: Sandbox, send: Any, after_effect: bool, error: type[Exception], status: int
+    sandbox: Sandbox, send: Any, after_effect: bool, error: type[Exception], status: int, over_http: bool
 ) -> None:
     """
-    The clients tell the two apart: a request that was not sent, and an answer that did not come.
+    In process the clients tell the two apart: a request that was not sent, and an answer that did not come.
     """
-    sandbox.fault(Fault(method="PUT", reset=True, after_effect=after_effect, times=1))
-    with pytest.raises(error, match="broken by a fault rule"):
+    sandbox.fault(Fault(method="PUT", does="reset", after_effect=after_effect, times=1))
+    with pytest.raises(ServiceResponseError if over_http else error):
         send("PUT", _GROUP, _BODY)
 
     assert (None, after_effect) == tuple(sandbox.requests()[-1][name] for name in ("status", "writes"))
@@ -122,8 +123,15 @@ def test_loading_an_estate_removes_the_rules(sandbox: Sandbox, send: Any, estate
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({}, "fault: give either a status or reset=True"),
-        ({"status": 500, "reset": True}, "fault: give either a status or reset=True"),
+        ({}, "fault.status: must be given where a fault does 'answer'"),
+        ({"status": 500, "does": "reset"}, "fault.status: 500 must be from 200 to 599, for a fault that answers"),
+        ({"does": "sleep"}, "fault.does: 'sleep' is none of answer, reset"),
+        ({"does": "fail_operation"}, "fault.code: must be given where a fault does 'fail_operation'"),
+        ({"does": "remove"}, "fault.resource: must be given where a fault does 'remove'"),
+        ({"status": 500, "skip": -1}, "fault.skip: -1 must be 0 or more"),
+        ({"does": "timeout", "seconds": 0}, "fault.seconds: 0 must be above 0"),
+        ({"status": "500"}, "fault.status: '500' has not the type of this field"),
+        ({"stauts": 500}, "fault: unknown field stauts; known are after_effect, code"),
         ({"status": 99}, "fault.status: 99 must be from 200 to 599"),
         ({"status": 500, "times": 0}, "fault.times: 0 must be at least 1"),
         ({"status": 500, "path": "("}, "fault.path: '\\(' is no regular expression"),
@@ -134,7 +142,7 @@ def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any], message: st
     The message names the field and the rule.
     """
     with pytest.raises(SandboxError, match=message):
-        Fault(**rule)
+        Fault.of(rule)
 
 
 def test_a_rule_for_operations_does_not_stop_them(
@@ -150,3 +158,130 @@ def test_a_rule_for_operations_does_not_stop_them(
     assert (404, "ResourceNotFound") == refused(poller.result)
     sandbox.advance(61)
     assert "Succeeded" == azure.vaults.vaults.get("rg-vault", "rsv-new").properties.provisioning_state
+
+
+def test_a_rule_may_let_requests_pass_first(sandbox: Sandbox, send: Any) -> None:
+    """
+    The third and the fourth of the requests that match meet it.
+    """
+    sandbox.fault(Fault(path="/resourcegroups/rg-app$", skip=2, times=2, status=500))
+    answers = [send("GET", _GROUP.replace("rg-new", name)).status_code for name in ["rg-app", "rg-net"] * 5]
+
+    assert [200, 200, 500, 500, 200] == answers[::2]
+    assert [200] * 5 == answers[1::2]
+
+
+def test_an_answer_may_be_anything(sandbox: Sandbox, send: Any) -> None:
+    """
+    A page of HTML, a JSON text, nothing at all.
+    """
+    contents = ["<html>busy</html>", '"text"', ""]
+    for content in contents:
+        sandbox.fault(Fault(status=200, content=content, headers={"Content-Type": "text/html"}, times=1))
+
+    assert contents == [send("GET", "/subscriptions").text() for _ in contents]
+
+
+def test_an_answer_may_be_garbled_after_the_service_acted(sandbox: Sandbox, send: Any) -> None:
+    """
+    Half of the JSON arrives, with the status of the whole.
+    """
+    sandbox.fault(Fault(method="PUT", does="garble", times=1))
+    answer = send("PUT", _GROUP, _BODY)
+
+    assert 201 == answer.status_code
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+        answer.json()
+    assert 200 == send("GET", _GROUP).status_code
+
+
+def test_an_answer_may_break_off(sandbox: Sandbox, send: Any) -> None:
+    """
+    The service acted, and the client reads less than was announced.
+    """
+    sandbox.fault(Fault(method="PUT", does="truncate", times=1))
+    with pytest.raises(IncompleteReadError):
+        send("PUT", _GROUP, _BODY)
+
+    assert 200 == send("GET", _GROUP).status_code
+
+
+@pytest.mark.parametrize(("after_effect", "status"), [(False, 404), (True, 200)])
+def test_a_client_may_wait_in_vain(sandbox: Sandbox, send: Any, after_effect: bool, status: int) -> None:
+    """
+    Before the service acts, or after it; the time that the client gives it passes.
+    """
+    sandbox.fault(Fault(method="PUT", does="timeout", after_effect=after_effect, times=1, seconds=1))
+    start = sandbox.now()
+    with pytest.raises((ServiceRequestError, ServiceResponseError)):
+        send("PUT", _GROUP, _BODY)
+
+    assert (sandbox.now() - start).total_seconds() >= 1
+    assert status == send("GET", _GROUP).status_code
+
+
+def test_a_resource_may_go_midway(sandbox: Sandbox, azure: Any, refused: Refused, ids: Any) -> None:
+    """
+    The vault is deleted under a list of its policies, and the service itself answers 404.
+    """
+    sandbox.fault(Fault(path="/backuppolicies$", does="remove", resource=ids.vault, times=1))
+
+    assert (404, "ResourceNotFound") == refused(lambda: list(azure.backup.backup_policies.list("rsv-old", "rg-vault")))
+    assert (404, "ResourceNotFound") == refused(lambda: azure.vaults.vaults.get("rg-vault", "rsv-old"))
+
+
+def test_an_operation_may_fail(sandbox: Sandbox, azure: Any, protect: Any, refused: Refused) -> None:
+    """
+    The request is accepted; the operation and its job end with the rule's code, and nothing is protected.
+    """
+    rule = Fault(path="/protecteditems/", does="fail_operation", code="UserErrorX", message="No.", times=1)
+    sandbox.fault(rule)
+    poller = protect(azure, "web")
+
+    assert (200, "UserErrorX") == refused(poller.result)
+    jobs = [job.properties for job in azure.backup.backup_jobs.list("rsv-old", "rg-vault")]
+    assert [("ConfigureBackup", "Failed")] == [(job.operation, job.status) for job in jobs]
+    assert (404, "BMSUserErrorDataSourceObjectNotFound") == refused(lambda: _item(azure, "web"))
+    assert protect(azure, "web").result() is not None
+
+
+def test_a_vault_whose_operation_failed_says_so(sandbox: Sandbox, azure: Any, refused: Refused) -> None:
+    """
+    Its provisioning state is Failed, and the next change mends it.
+    """
+    sandbox.fault(Fault(method="PUT", path="/vaults/", does="fail_operation", code="InternalError", times=1))
+    body = {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}}
+    poller = azure.vaults.vaults.begin_create_or_update("rg-vault", "rsv-new", body)
+
+    assert (200, "InternalError") == refused(poller.result)
+    assert "Failed" == azure.vaults.vaults.get("rg-vault", "rsv-new").properties.provisioning_state
+    azure.vaults.vaults.begin_create_or_update("rg-vault", "rsv-new", body).result()
+    assert "Succeeded" == azure.vaults.vaults.get("rg-vault", "rsv-new").properties.provisioning_state
+
+
+def test_an_operation_may_never_end(sandbox: Sandbox, azure: Any, protect: Any) -> None:
+    """
+    A week later it is still in progress.
+    """
+    sandbox.fault(Fault(path="/protecteditems/", does="hold_operation", times=1))
+    poller = protect(azure, "web")
+    sandbox.advance(7 * 86400)
+
+    assert "InProgress" == poller.status()
+    assert 1 == sandbox.status()["pending_operations"]
+
+
+def test_rules_come_with_a_profile(sandbox: Sandbox, send: Any, estate: Any) -> None:
+    """
+    From the profile of an estate, or from a file that is laid over it.
+    """
+    rule = {"path": "^/subscriptions$", "status": 503, "times": 1}
+    sandbox.load(replace(estate, profile={"faults": [rule]}))
+    sandbox.configure(faults=[rule | {"status": 502}])
+
+    assert [503, 502, 200] == [send("GET", "/subscriptions").status_code for _ in range(3)]
+
+
+def _item(azure: Any, vm: str) -> Any:
+    name = f"iaasvmcontainerv2;rg-app;{vm}"
+    return azure.backup.protected_items.get("rsv-old", "rg-vault", "Azure", f"IaasVMContainer;{name}", f"VM;{name}")

@@ -5,10 +5,13 @@ Jobs, and the backups that run as jobs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+
+from runbook_lib.sandbox import Fault
 
 Refused = Callable[[Callable[[], Any]], tuple[int | None, str]]
 
@@ -162,6 +165,164 @@ def test_a_running_vm_without_a_working_agent_fails_in_its_backup(
     assert ("Failed", "UserErrorGuestAgentStatusUnavailable") == (failed.status, failed.error_details[0].error_title)
     assert ("Failed", "Skipped") == _tasks(azure, job.name)
     assert ("IRPending", "Failed") == (item(azure, "deaf")["protectionState"], item(azure, "deaf")["lastBackupStatus"])
+
+
+def test_a_failed_backup_extension_fails_the_snapshot(
+    azure: Any, protect: Any, sandbox: Any, estate: Any, ids: Any, send: Any
+) -> None:
+    """
+    The instance view says that VMSnapshot failed; other failed extensions are no hindrance.
+    """
+
+    def failed(kind: str) -> dict[str, Any]:
+        return {"name": kind, "type": kind, "statuses": [{"code": "ProvisioningState/failed/1"}]}
+
+    snapshot, monitor = failed("Microsoft.Azure.RecoveryServices.VMSnapshot"), failed("Microsoft.Azure.Monitor")
+    estate.status[ids.vm("web").lower()]["extensions"] = [snapshot]
+    estate.status[ids.vm("kept").lower()]["extensions"] = [monitor]
+    sandbox.load(estate)
+    protect(azure, "web").result()
+    job = job_of(azure, send, sandbox, back_up(azure, "web"))
+    other = job_of(azure, send, sandbox, back_up(azure, "kept"))
+    sandbox.advance(456)
+    (error,) = azure.backup.job_details.get("rsv-old", "rg-vault", job.name).properties.error_details
+
+    assert ("ExtensionSnapshotFailedNoNetwork", []) == (error.error_title, error.recommendations)
+    assert [("Failed", "Skipped"), ("Completed", "InProgress")] == [_tasks(azure, one.name) for one in (job, other)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "tasks", "points"),
+    [
+        (0, "Failed", ("Failed", "Skipped"), 1),
+        (460, "CompletedWithWarnings", ("Completed", "Failed"), 2),
+    ],
+)
+def test_a_vm_that_goes_during_its_backup_fails_it(
+    azure: Any, send: Any, sandbox: Any, ids: Any, seconds: int, status: str, tasks: Any, points: int
+) -> None:
+    """
+    A snapshot that was taken before stays as a recovery point; the error has its recorded number and advice.
+    """
+    job = job_of(azure, send, sandbox, back_up(azure, "kept"))
+    sandbox.advance(seconds)
+    sandbox.fault(Fault(does="remove", resource=ids.vm("kept"), times=1))
+    send("GET", ids.vm("kept"))
+    sandbox.advance(7000)
+    done = azure.backup.job_details.get("rsv-old", "rg-vault", job.name).properties
+    (error,) = done.error_details
+
+    assert (status, tasks) == (done.status, _tasks(azure, job.name))
+    assert (320001, "ResourceNotFound", 1) == (error.error_code, error.error_title, len(error.recommendations))
+    assert status == item(azure, "kept")["lastBackupStatus"]
+    assert points == len(list(azure.backup.recovery_points.list(*names("kept"))))
+
+
+def cancel(azure: Any, name: str) -> str:
+    """
+    Cancel a job and return the URL of the result.
+    """
+    headers = azure.backup.job_cancellations.trigger(
+        "rsv-old", "rg-vault", name, cls=lambda response, body, _: response.http_response.headers
+    )
+    url: str = headers["Location"]
+    return url
+
+
+def test_a_backup_is_cancelled_before_its_snapshot(
+    azure: Any, protect: Any, send: Any, sandbox: Any, refused: Refused
+) -> None:
+    """
+    202 with Location alone, then 204; the job goes over Cancelling to Cancelled and no recovery point is left.
+    """
+    protect(azure, "web").result()
+    job = job_of(azure, send, sandbox, back_up(azure, "web"))
+    url = cancel(azure, job.name)
+    waiting, between = send("GET", url), azure.backup.job_details.get("rsv-old", "rg-vault", job.name).properties
+    assert (409, "UserErrorBackupOperationInProgress") == refused(lambda: back_up(azure, "web"))
+    sandbox.advance(1)
+    operation = url.split("/")[-1].split("?")[0]
+    azure.backup.job_operation_results.get("rsv-old", "rg-vault", job.name, operation)
+    done = azure.backup.job_details.get("rsv-old", "rg-vault", job.name).properties
+    sandbox.advance(7000)
+
+    assert (202, "60", False) == (
+        waiting.status_code,
+        waiting.headers["Retry-After"],
+        "Azure-AsyncOperation" in waiting.headers,
+    )
+    assert 204 == send("GET", url).status_code
+    assert ["Cancelling", "Cancelled"] == [between.status, done.status]
+    assert (None, ("Cancelled", "Skipped")) == (between.end_time, _tasks(azure, job.name))
+    assert (400158, "UserErrorJobSuccessfullyCancelled") == (
+        done.error_details[0].error_code,
+        done.error_details[0].error_title,
+    )
+    assert ("IRPending", "Cancelled") == (item(azure, "web")["protectionState"], item(azure, "web")["lastBackupStatus"])
+    assert [] == list(azure.backup.recovery_points.list(*names("web")))
+
+
+def test_a_backup_cancelled_in_its_transfer_keeps_its_snapshot(
+    azure: Any, protect: Any, send: Any, sandbox: Any
+) -> None:
+    """
+    The job ends CompletedWithWarnings, the item is Protected by the snapshot, and another backup may follow.
+    """
+    protect(azure, "web").result()
+    job = job_of(azure, send, sandbox, back_up(azure, "web"))
+    sandbox.advance(460)
+    cancel(azure, job.name)
+    sandbox.advance(1)
+    done = azure.backup.job_details.get("rsv-old", "rg-vault", job.name).properties
+    (point,) = azure.backup.recovery_points.list(*names("web"))
+
+    assert ("CompletedWithWarnings", ("Completed", "Cancelled")) == (done.status, _tasks(azure, job.name))
+    assert ("Protected", "CompletedWithWarnings") == (
+        item(azure, "web")["protectionState"],
+        item(azure, "web")["lastBackupStatus"],
+    )
+    assert ["InstantRP"] == [tier.type for tier in point.properties.recovery_point_tier_details]
+    assert back_up(azure, "web")
+
+
+def test_only_a_backup_under_way_is_cancelled(
+    azure: Any, protect: Any, send: Any, sandbox: Any, refused: Refused
+) -> None:
+    """
+    Other jobs, and those that have ended, are refused; a job that does not exist is not found.
+    """
+    job = job_of(azure, send, sandbox, back_up(azure, "kept"))
+    cancel(azure, job.name)
+    protect(azure, "web").result()
+    (configure,) = azure.backup.backup_jobs.list("rsv-old", "rg-vault", filter="operation eq 'ConfigureBackup'")
+
+    expected = (400, "BMSUserErrorJobNotCancellable")
+    assert [expected, expected] == [refused(lambda name=one.name: cancel(azure, name)) for one in (job, configure)]
+    assert (404, "BMSUserErrorJobNotFound") == refused(lambda: cancel(azure, "none"))
+
+
+def test_a_job_that_only_the_estate_knows_is_cancelled(azure: Any, sandbox: Any, estate: Any, ids: Any) -> None:
+    """
+    Recorded jobs have no operation behind them, and sometimes no container and no tasks.
+    """
+    job = {
+        "id": f"{ids.vault}/backupJobs/known",
+        "name": "known",
+        "type": "Microsoft.RecoveryServices/vaults/backupJobs",
+        "properties": {
+            "jobType": "AzureIaaSVMJob",
+            "operation": "Backup",
+            "status": "InProgress",
+            "startTime": "2026-11-01T11:00:00Z",
+            "backupManagementType": "AzureIaasVM",
+        },
+    }
+    sandbox.load(replace(estate, resources=(*estate.resources, job)))
+    cancel(azure, "known")
+    sandbox.advance(1)
+
+    cancelled = azure.backup.job_details.get("rsv-old", "rg-vault", "known").as_dict()["properties"]
+    assert ("Cancelled", False) == (cancelled["status"], "lastBackupStatus" in cancelled)
 
 
 def test_the_agent_may_be_checked_when_protection_is_enabled(

@@ -5,6 +5,7 @@ Network resources, and the rules of a security group.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,37 @@ def test_each_kind_is_listed_and_read(azure: Any, refused: Refused, kind: str, n
     assert [one.id] == [body.id for body in client.list("rg-net")]
     assert [] == list(client.list("rg-empty"))
     assert (404, "ResourceNotFound") == refused(lambda: client.get("rg-net", "missing"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "client", "listing"),
+    [
+        ("applicationSecurityGroups", "application_security_groups", "list_all"),
+        ("loadBalancers", "load_balancers", "list_all"),
+        ("privateEndpoints", "private_endpoints", "list_by_subscription"),
+    ],
+)
+def test_what_an_estate_adds_to_a_network_is_listed_and_read(
+    sandbox: Any, estate: Any, azure: Any, ids: Any, kind: str, client: str, listing: str
+) -> None:
+    """
+    Groups of applications, balancers and private endpoints are told as the estate holds them.
+    """
+    body = {
+        "id": ids.network(kind, "one"),
+        "name": "one",
+        "type": f"Microsoft.Network/{kind}",
+        "location": "westeurope",
+        "etag": 'W/"1"',
+        "properties": {"provisioningState": "Succeeded"},
+    }
+    sandbox.load(replace(estate, resources=(*estate.resources, body)))
+    of_kind = getattr(azure.network, client)
+
+    assert [ids.network(kind, "one")] == [each.id for each in getattr(of_kind, listing)()]
+    assert ["one"] == [each.name for each in of_kind.list("rg-net")]
+    assert [] == list(of_kind.list("rg-empty"))
+    assert "Succeeded" == of_kind.get("rg-net", "one").provisioning_state
 
 
 def test_subnets_rules_and_routes_are_one_state_behind_two_urls(azure: Any) -> None:
@@ -233,6 +265,40 @@ def test_a_rule_is_deleted_asynchronously(azure: Any, send: Any, sandbox: Any, i
     assert [] == list(azure.network.security_rules.list("rg-net", "nsg-web"))
     assert 204 == send("DELETE", path).status_code
     azure.network.security_rules.begin_delete("rg-net", "nsg-web", "AllowBackup").result()
+
+
+def test_a_rule_changes_only_from_the_state_that_the_caller_knows(send: Any, sandbox: Any, ids: Any) -> None:
+    """
+    Another etag than the current one is refused with 412, for a rule that is not there too; none and any pass.
+    """
+    path = ids.network("networkSecurityGroups", "nsg-web/securityRules/AllowStorage")
+    asked = {"properties": _RULE}
+    missing = send("PUT", path, asked, If_Match='W/"old"')
+    created = send("PUT", path, asked)
+    sandbox.advance(4)
+    etag = created.json()["etag"]
+    stale = [send(method, path, asked, If_Match='W/"old"') for method in ("PUT", "DELETE")]
+    known = send("PUT", path, asked, If_Match=f'W/"older", {etag}')
+    sandbox.advance(4)
+    outdated = send("DELETE", path, If_Match=etag)
+    deleted = send("DELETE", path, If_Match="*")
+
+    assert [(412, "PreconditionFailed")] * 4 == [
+        (one.status_code, one.json()["error"]["code"]) for one in (missing, *stale, outdated)
+    ]
+    assert [201, 200, 202] == [one.status_code for one in (created, known, deleted)]
+
+
+def test_null_members_of_a_rule_are_passed_over(send: Any, ids: Any) -> None:
+    """
+    Null is as if it were not there.
+    """
+    path = ids.network("networkSecurityGroups", "nsg-web/securityRules/AllowStorage")
+    properties = {**_RULE, "description": None, "sourcePortRanges": None}
+    rule = send("PUT", path, {"id": None, "properties": properties}).json()
+
+    assert (path, []) == (rule["id"], rule["properties"]["sourcePortRanges"])
+    assert "description" not in rule["properties"]
 
 
 def test_an_operation_of_another_kind_is_not_told_here(send: Any, ids: Any) -> None:

@@ -89,7 +89,7 @@ def test_enabling_protection_ends_in_an_item_that_waits_for_its_first_backup(
     assert expected == {name: stored["properties"][name] for name in expected}
 
 
-def test_a_put_is_accepted_with_an_empty_body_and_both_headers(send: Any, sandbox: Any, ids: Any) -> None:
+def test_a_put_is_accepted_with_an_empty_body_and_both_headers(send: Any, sandbox: Any, ids: Any, base: str) -> None:
     """
     202 under the item's own path, asked for every 60 seconds; the result is the item.
     """
@@ -99,10 +99,8 @@ def test_a_put_is_accepted_with_an_empty_body_and_both_headers(send: Any, sandbo
     result = send("GET", accepted.headers["Location"])
 
     assert (202, b"", "60") == (accepted.status_code, accepted.content, accepted.headers["Retry-After"])
-    assert accepted.headers["Azure-AsyncOperation"].startswith(
-        f"https://management.azure.com{ids.item('web')}/operationsStatus/"
-    )
-    assert accepted.headers["Location"].startswith(f"https://management.azure.com{ids.item('web')}/operationResults/")
+    assert accepted.headers["Azure-AsyncOperation"].startswith(f"{base}{ids.item('web')}/operationsStatus/")
+    assert accepted.headers["Location"].startswith(f"{base}{ids.item('web')}/operationResults/")
     assert (202, "60") == (waiting.status_code, waiting.headers["Retry-After"])
     assert waiting.headers["Azure-AsyncOperation"] == accepted.headers["Azure-AsyncOperation"]
     assert waiting.headers["Location"] == accepted.headers["Location"]
@@ -367,10 +365,25 @@ def test_a_deleted_item_stays_listed_for_its_days(azure: Any, sandbox: Any, send
     assert ("ProtectionStopped", "", True) == tuple(
         properties[key] for key in ("protectionState", "policyId", "isScheduledForDeferredDelete")
     )
-    assert properties["deferredDeleteTimeInUTC"].startswith("2026-11-15T12:01:5")
+    assert properties["deferredDeleteTimeInUTC"].startswith("2026-11-01T12:01:5")
     assert properties["deferredDeleteTimeRemaining"].startswith("12.23:59:5")
 
     sandbox.advance(13 * 86400)
+    assert [] == list(azure.backup.backup_protected_items.list("rsv-old", "rg-vault"))
+
+
+def test_a_longer_retention_keeps_an_item_longer(azure: Any, sandbox: Any) -> None:
+    """
+    The days of the vault count from the deletion.
+    """
+    configs = azure.backup.backup_resource_vault_configs
+    configs.update("rsv-old", "rg-vault", {"properties": {"softDeleteRetentionPeriodInDays": 30}})
+    delete(azure, sandbox, "kept")
+
+    assert item(azure, "kept")["deferredDeleteTimeRemaining"].startswith("29.23:59:5")
+    sandbox.advance(29 * 86400)
+    assert 1 == len(list(azure.backup.backup_protected_items.list("rsv-old", "rg-vault")))
+    sandbox.advance(86400)
     assert [] == list(azure.backup.backup_protected_items.list("rsv-old", "rg-vault"))
 
 

@@ -534,7 +534,7 @@ class TestRealRecordings:
                 "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
             )
         )
-        assert (5274, 127, 1609) == (len(real.resources), len(real.status), real.conflicts)
+        assert (5587, 127, 1694) == (len(real.resources), len(real.status), real.conflicts)
         assert set(counts) <= set(SERVED)
 
     def test_moment(self, real: Estate) -> None:

@@ -4,12 +4,17 @@ The sandbox over HTTP on the loopback interface.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -19,7 +24,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.recoveryservices import RecoveryServicesClient
 
-from runbook_lib.sandbox import Fault, Sandbox, SandboxError
+from runbook_lib.sandbox import Estate, Fault, Sandbox, SandboxError
 from runbook_lib.sandbox.server import SandboxServer, serve
 
 _PATH = "/subscriptions?api-version=2022-12-01"
@@ -55,12 +60,12 @@ def request(
     """
     Send one request, with a token unless told otherwise, and return the response with its body read.
     """
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
-    sent = {"Authorization": "Bearer t"} | headers
-    connection.request(method, path, body, {name: value for name, value in sent.items() if value})
-    response = connection.getresponse()
-    response.body = response.read()  # type: ignore[attr-defined]
-    connection.close()
+    with closing(http.client.HTTPConnection(server.host, server.port, timeout=10)) as connection:
+        sent = {"Authorization": "Bearer t"} | headers
+        connection.request(method, path, body, {name: value for name, value in sent.items() if value})
+        response = connection.getresponse()
+        with closing(response):
+            response.body = response.read()  # type: ignore[attr-defined]
     return response
 
 
@@ -152,7 +157,7 @@ def test_a_broken_connection_breaks_over_http_too(server: SandboxServer, sandbox
     """
     A reset rule closes the connection without an answer.
     """
-    sandbox.fault(Fault(reset=True, times=1))
+    sandbox.fault(Fault(does="reset", times=1))
 
     with pytest.raises(http.client.RemoteDisconnected):
         request(server)
@@ -171,9 +176,111 @@ def test_the_client_sees_a_broken_connection(server: SandboxServer, sandbox: San
     """
     The SDK raises what it raises for any server that goes away.
     """
-    sandbox.fault(Fault(reset=True))
+    sandbox.fault(Fault(does="reset"))
     with (
         ComputeManagementClient(_Credential(), ids.one, **options(server), retry_total=0) as compute,
         pytest.raises(ServiceResponseError),
     ):
         compute.virtual_machines.get("rg-app", "web")
+
+
+def test_an_answer_breaks_off_over_http_too(server: SandboxServer, sandbox: Sandbox) -> None:
+    """
+    Less content arrives than the header announces.
+    """
+    sandbox.fault(Fault(does="truncate", times=1))
+
+    with pytest.raises(http.client.IncompleteRead):
+        request(server)
+    assert 200 == request(server).status
+
+
+def test_a_client_that_waits_in_vain_is_let_go(server: SandboxServer, sandbox: Sandbox) -> None:
+    """
+    The server keeps still for as long as the rule says, and does not keep anybody from ending it.
+    """
+    sandbox.fault(Fault(does="timeout", seconds=0.5, times=1))
+    start = time.monotonic()
+    with pytest.raises(http.client.RemoteDisconnected):
+        request(server)
+
+    assert time.monotonic() - start >= 0.5
+    sandbox.fault(Fault(does="timeout", seconds=600, times=1))
+
+    def wait() -> None:
+        with pytest.raises(OSError, match="closed connection|reset"):
+            request(server)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_a_scaled_clock_tells_clients_to_wait_in_their_own_seconds(
+    server: SandboxServer, sandbox: Sandbox, ids: Any
+) -> None:
+    """
+    A minute of the tenant is a second of the client when sixty of its seconds pass in one.
+    """
+    path = f"{ids.vault}/backupFabrics/Azure/refreshContainers?api-version=2026-10-01"
+    waits = [request(server, "POST", path).getheader("Retry-After")]
+    sandbox.advance(60)
+    sandbox.configure(clock_scale=50)
+    waits.append(request(server, "POST", path).getheader("Retry-After"))
+
+    assert ["60", "2"] == waits
+
+
+def test_the_claims_of_the_token_name_the_caller(
+    server: SandboxServer, sandbox: Sandbox, ids: Any, estate: Estate
+) -> None:
+    """
+    Any token is accepted; who it names is held to the roles of the tenant.
+    """
+    reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    scope = f"/subscriptions/{ids.one}"
+    role = {
+        "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/r",
+        "properties": {"principalId": "op", "roleDefinitionId": f"/providers/x/{reader}", "scope": scope},
+    }
+    sandbox.load(replace(estate, resources=(*estate.resources, role)))
+    claims = base64.urlsafe_b64encode(json.dumps({"oid": "op"}).encode()).decode().rstrip("=")
+    path, body = f"{scope}/resourcegroups/rg-new?api-version=2025-04-01", b'{"location": "westeurope"}'
+
+    assert [403, 201] == [
+        request(server, "PUT", path, body, Authorization=f"Bearer {token}").status
+        for token in (f"e30.{claims}.", "anything")
+    ]
+
+
+def test_the_job_is_done_with_nothing_but_http(server: SandboxServer, sandbox: Sandbox, ids: Any) -> None:
+    """
+    A client that knows ARM's rules only: it sends JSON and polls where the headers say.
+    """
+    group = f"/subscriptions/{ids.one}/resourceGroups/rg-vault"
+    vault = f"{group}/providers/Microsoft.RecoveryServices/vaults/rsv-plain"
+
+    def send(method: str, path: str, body: Any = None) -> Any:
+        content = None if body is None else json.dumps(body).encode()
+        url = path.partition(f":{server.port}")[2] or f"{quote(path)}?api-version=2024-04-01"
+        return request(server, method, url, content)
+
+    def finish(answer: Any) -> None:
+        assert answer.status in (201, 202), answer.body
+        while json.loads(send("GET", answer.getheader("Azure-AsyncOperation")).body)["status"] == "InProgress":
+            sandbox.advance(10)
+
+    settings = {"standardTierStorageRedundancy": "LocallyRedundant"}
+    made = {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {"redundancySettings": settings}}
+    finish(send("PUT", vault, made))
+    unique = "iaasvmcontainerv2;rg-app;web"
+    item = f"{vault}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{unique}/protectedItems/VM;{unique}"
+    wanted = {
+        "protectedItemType": "Microsoft.Compute/virtualMachines",
+        "sourceResourceId": ids.vm("web"),
+        "policyId": f"{vault}/backupPolicies/DefaultPolicy",
+    }
+    finish(send("PUT", item, {"properties": wanted}))
+
+    shown = json.loads(send("GET", item).body)["properties"]
+    assert ("IRPending", "DefaultPolicy") == (shown["protectionState"], shown["policyName"])
+    kept = json.loads(send("GET", vault).body)["properties"]["redundancySettings"]
+    assert "LocallyRedundant" == kept["standardTierStorageRedundancy"]

@@ -5,6 +5,7 @@ Recovery Services vaults: their life, their replication and their soft delete, o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,25 @@ def test_a_new_vault_has_the_defaults_of_the_service(azure: Any) -> None:
         vault.properties.redundancy_settings.cross_region_restore,
     )
     assert vault.etag.startswith("W/\"datetime'2026-11-01T12%3A")
+
+
+def test_a_list_is_thinner_than_a_get(azure: Any) -> None:
+    """
+    Replication, security and storage version stand in a GET only; alert settings in the rows of vaults given some.
+    """
+    create(azure).result()
+    alerts = {"classicAlertSettings": {"alertsForCriticalOperations": "Disabled"}}
+    create(azure, "rsv-quiet", properties={"monitoringSettings": alerts}).result()
+    alone = azure.vaults.vaults.get("rg-vault", "rsv-new").as_dict()["properties"]
+    rows = {one.name: one.as_dict()["properties"] for one in azure.vaults.vaults.list_by_subscription_id()}
+
+    assert {
+        "backupStorageVersion",
+        "monitoringSettings",
+        "redundancySettings",
+        "securitySettings",
+    } == set(alone) - set(rows["rsv-new"])
+    assert alerts == rows["rsv-quiet"]["monitoringSettings"]
 
 
 def test_a_vault_takes_what_its_creator_asks_for(azure: Any) -> None:
@@ -394,6 +414,35 @@ def test_an_older_api_version_may_still_choose_the_state(send: Any, ids: Any) ->
     assert 202 == send("PATCH", ids.vault, {"properties": settings}, version=_OLD_API).status_code
 
 
+def test_a_change_of_a_vault_that_others_changed_is_refused(azure: Any, send: Any, ids: Any, sandbox: Any) -> None:
+    """
+    PUT, PATCH and DELETE with an etag other than the vault's get 412; the right one, `*` and none pass.
+    """
+    path = ids.vault.replace("rsv-old", "rsv-new")
+    body = {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}}
+    create(azure).result()
+    current = azure.vaults.vaults.get("rg-vault", "rsv-new").etag
+    stale = [send(method, path, body, If_Match='W/"stale"') for method in ("PUT", "PATCH", "DELETE")]
+    passed = send("PATCH", path, {"tags": {}}, If_Match=current).status_code
+    sandbox.advance(62)
+
+    assert [(412, "PreconditionFailed")] * 3 == [(one.status_code, one.json()["error"]["code"]) for one in stale]
+    assert [202, 202] == [passed, send("PATCH", path, {"tags": {}}, If_Match="*").status_code]
+    assert 412 == send("PUT", f"{path}-none", body, If_Match=current).status_code
+
+
+def test_a_region_takes_so_many_vaults(azure: Any, sandbox: Any, refused: Refused) -> None:
+    """
+    The limit holds per region of a subscription, and an existing vault can still be changed.
+    """
+    sandbox.configure(limits={"vaults": 2})
+    create(azure).result()
+
+    assert (409, "VaultLimitReached") == refused(lambda: create(azure, "rsv-more"))
+    assert "northeurope" == create(azure, "rsv-north", location="northeurope").result().location
+    assert {"a": "b"} == create(azure, tags={"a": "b"}).result().tags
+
+
 def test_a_vault_with_items_is_not_deleted(send: Any, ids: Any) -> None:
     """
     The message names the items.
@@ -408,10 +457,12 @@ def test_a_vault_with_items_is_not_deleted(send: Any, ids: Any) -> None:
 def test_an_empty_vault_is_deleted(azure: Any, send: Any, ids: Any, sandbox: Any) -> None:
     """
     202 with both headers; then the vault, all in it and the result are gone, and a repetition is 204.
+
+    An api-version from before deleted vaults leaves nothing behind.
     """
     path = ids.vault.replace("rsv-old", "rsv-new")
     create(azure).result()
-    accepted = send("DELETE", path)
+    accepted = send("DELETE", path, version=_OLD_API)
     sandbox.advance(62)
 
     assert 202 == accepted.status_code
@@ -440,6 +491,106 @@ def test_usages_count_the_items(azure: Any) -> None:
     usages = {one.name.value: one.current_value for one in azure.vaults.usages.list_by_vaults("rg-vault", "rsv-old")}
 
     assert 1 == usages["IaaSVMProtectedItemCount"]
+
+
+def test_usages_count_the_jobs_of_a_day(azure: Any, protect: Any, sandbox: Any) -> None:
+    """
+    Those that are under way and those that failed, since yesterday.
+    """
+
+    def counted() -> tuple[Any, Any]:
+        usages = {one.name.value: one for one in azure.vaults.usages.list_by_vaults("rg-vault", "rsv-old")}
+        return usages["InProgressJobsCount"].current_value, usages["FailedJobsCount"].current_value
+
+    protect(azure, "deaf").result()
+    unique = "iaasvmcontainerv2;rg-app;deaf"
+    azure.backup.backups.trigger(
+        "rsv-old",
+        "rg-vault",
+        "Azure",
+        f"IaasVMContainer;{unique}",
+        f"VM;{unique}",
+        {"properties": {"objectType": "IaasVMBackupRequest"}},
+    )
+    running = counted()
+    sandbox.advance(1000)
+    failed = counted()
+    sandbox.advance(86400)
+
+    assert [(1, 0), (0, 1), (0, 0)] == [running, failed, counted()]
+
+
+def test_nothing_is_replicated(azure: Any) -> None:
+    """
+    Site Recovery counts nothing.
+    """
+    (usage,) = azure.vaults.replication_usages.list("rg-vault", "rsv-old")
+
+    assert (0, 0, 0) == (usage.protected_item_count, usage.recovery_plan_count, usage.jobs_summary.failed_jobs)
+
+
+def test_the_encryption_of_a_vault_is_told(azure: Any) -> None:
+    """
+    Microsoft's key until the vault names one of the customer's.
+    """
+    key, identity = "https://kv.vault.azure.net/keys/k/1", "/subscriptions/s/resourceGroups/g/providers/p/i/one"
+    create(
+        azure,
+        properties={
+            "encryption": {
+                "keyVaultProperties": {"keyUri": key},
+                "kekIdentity": {"useSystemAssignedIdentity": False, "userAssignedIdentity": identity},
+                "infrastructureEncryption": "Enabled",
+            }
+        },
+    ).result()
+    configs = azure.backup.backup_resource_encryption_configs
+    old, new = (configs.get(name, "rg-vault").properties for name in ("rsv-old", "rsv-new"))
+
+    assert ("MicrosoftManaged", "NotEnabled", "Disabled", None) == (
+        old.encryption_at_rest_type,
+        old.last_update_status,
+        old.infrastructure_encryption_state,
+        old.key_uri,
+    )
+    assert ("CustomerManaged", "Succeeded", "Enabled", key, identity) == (
+        new.encryption_at_rest_type,
+        new.last_update_status,
+        new.infrastructure_encryption_state,
+        new.key_uri,
+        new.user_assigned_identity,
+    )
+
+
+def test_a_vault_is_under_a_resource_guard_when_its_estate_says_so(
+    azure: Any, sandbox: Any, estate: Any, ids: Any
+) -> None:
+    """
+    The list of proxies is empty otherwise.
+    """
+    before = list(azure.backup.resource_guard_proxies.get("rsv-old", "rg-vault"))
+    guard = "/subscriptions/s/resourcegroups/g/providers/Microsoft.DataProtection/resourceGuards/one"
+    action = "Microsoft.RecoveryServices/vaults/backupconfig/write"
+    proxy = {
+        "id": f"{ids.vault}/backupResourceGuardProxies/VaultProxy",
+        "name": "VaultProxy",
+        "type": "Microsoft.RecoveryServices/vaults/backupResourceGuardProxies",
+        "properties": {
+            "resourceGuardResourceId": guard,
+            "resourceGuardOperationDetails": [
+                {
+                    "vaultCriticalOperation": action,
+                    "defaultResourceRequest": f"{guard}/disableSoftDeleteRequests/default",
+                }
+            ],
+            "lastUpdatedTime": "2026-10-01T12:00:00Z",
+            "description": "guarded",
+        },
+    }
+    sandbox.load(replace(estate, resources=(*estate.resources, proxy)))
+    (listed,) = azure.backup.resource_guard_proxies.get("rsv-old", "rg-vault")
+
+    assert ([], proxy) == (before, listed.as_dict())
 
 
 def test_a_name_is_checked_within_its_group(azure: Any) -> None:

@@ -1,7 +1,7 @@
 """
-The older roads to a vault's settings: its storage configuration and its vault configuration.
+The older roads to a vault's settings: its storage, vault and encryption configuration, and its resource guards.
 
-Both show the state of the vault itself. Imports the standard library and other modules of the sandbox only.
+All show the state of the vault itself. Imports the standard library and other modules of the sandbox only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from runbook_lib.sandbox.state import Body
 from runbook_lib.sandbox.vaults import (
     VAULT,
     VAULT_PATH,
+    VAULT_TYPE,
     check_redundancy,
     check_soft_delete,
     find_vault,
@@ -116,6 +117,31 @@ def _vault_config(call: Call, vault: Body) -> Body:
     )
 
 
+def _get_encryption(call: Call) -> Answer:
+    vault = find_vault(call)
+    asked = member(member(vault, "properties"), "encryption")
+    identity, key = member(asked, "kekIdentity"), member(asked, "keyVaultProperties").get("keyUri")
+    shown: Body = {
+        "useSystemAssignedIdentity": identity.get("useSystemAssignedIdentity", True),
+        "encryptionAtRestType": "CustomerManaged" if key else "MicrosoftManaged",
+        "lastUpdateStatus": "Succeeded" if key else "NotEnabled",
+        "infrastructureEncryptionState": asked.get("infrastructureEncryption") or "Disabled",
+    }
+    if key:
+        shown |= {"keyUri": key, "subscriptionId": ""}
+    if identity.get("userAssignedIdentity"):
+        shown["userAssignedIdentity"] = identity["userAssignedIdentity"]
+    kind = ("backupEncryptionConfigs", "backupResourceEncryptionConfig")
+    return Answer(status=200, body=_config(call, vault, kind, shown))
+
+
+def _guards(call: Call) -> Answer:
+    vault = find_vault(call)
+    # Only an estate puts a vault under multi-user authorization.
+    held = call.state.scan(f"{VAULT_TYPE}/backupresourceguardproxies", vault["id"])
+    return Answer(status=200, body={"value": [call.echo(proxy, 8) for _, proxy in held]})
+
+
 def _config(call: Call, vault: Body, kind: tuple[str, str], properties: Body) -> Body:
     body = {
         "id": f"{vault['id']}/{'/'.join(kind)}",
@@ -136,4 +162,10 @@ ROUTES = (
     Route(method="GET", path=_CONFIG, handler=_get_config),
     Route(method="PUT", path=_CONFIG, handler=_change_config, writes=True),
     Route(method="PATCH", path=_CONFIG, handler=_change_config, writes=True),
+    Route(
+        method="GET",
+        path=f"{VAULT_PATH}/backupEncryptionConfigs/backupResourceEncryptionConfig",
+        handler=_get_encryption,
+    ),
+    Route(method="GET", path=f"{VAULT_PATH}/backupResourceGuardProxies", handler=_guards),
 )

@@ -1,5 +1,5 @@
 """
-What a vault can protect: discovery, protectable items, containers, and the questions that a VM answers.
+What a vault can protect: discovery, protectable items, and the questions that a VM answers.
 
 Imports the standard library and other modules of the sandbox only.
 """
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
 from runbook_lib.sandbox.backup.eligibility import check_vm
-from runbook_lib.sandbox.backup.items import is_soft_deleted, is_vm_item, lower_names, short_name
+from runbook_lib.sandbox.backup.items import asked_words, is_soft_deleted, lower_names, short_name
 from runbook_lib.sandbox.backup.operations import poll_headers
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.compute import VM_TYPE
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.resources import require_registration
 from runbook_lib.sandbox.state import Body, key_of, normal_location
-from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT, VAULT_PATH, VAULT_TYPE, find_vault, remember
+from runbook_lib.sandbox.vaults import VAULT, VAULT_PATH, VAULT_TYPE, find_vault, remember
 
 __all__ = ["EFFECTS", "ROUTES"]
 
@@ -44,7 +44,7 @@ def _refreshed(tenant: Tenant, args: Body) -> None:
 
 def _protectable(call: Call) -> Answer:
     vault = find_vault(call)
-    wanted = _wanted(call)
+    wanted = asked_words(call)
     discovered = call.state.runtime(vault["id"]).get("discovered")
     place = normal_location(vault.get("location", ""))
 
@@ -81,59 +81,6 @@ def _protectable_item(call: Call, vault: Body, vm: Body) -> Body:
         },
     }
     return call.echo(body, 8)
-
-
-def _containers(call: Call) -> Answer:
-    vault = find_vault(call)
-    wanted = _wanted(call)
-    if "backupmanagementtype" not in wanted:
-        raise refusal("BMSUserErrorInvalidInput")
-
-    def keep(item: Body) -> bool:
-        own = {
-            "backupmanagementtype": "azureiaasvm",
-            "status": key_of(_registration(item)),
-            "friendlyname": key_of(member(item, "properties").get("friendlyName", "")),
-        }
-        return is_vm_item(item) and all(own[name] == wanted[name] for name in own if name in wanted)
-
-    return paged(
-        call,
-        "backupProtectionContainers",
-        lambda after: call.state.scan(ITEM_TYPE, vault["id"], after),
-        keep=keep,
-        shape=lambda item: call.echo(_container(item), 8),
-    )
-
-
-def _container(item: Body) -> Body:
-    properties = member(item, "properties")
-    container_id = item["id"].rpartition("/protectedItems/")[0]
-    vm_id = properties.get("virtualMachineId") or properties.get("sourceResourceId", "")
-    return {
-        "id": container_id,
-        "name": container_id.rpartition("/")[2],
-        "type": _FABRICS,
-        "properties": {
-            "virtualMachineId": vm_id,
-            "virtualMachineVersion": "Compute",
-            "resourceGroup": vm_id.split("/")[4] if vm_id.count("/") > 4 else "",
-            "friendlyName": properties.get("friendlyName", ""),
-            "backupManagementType": "AzureIaasVM",
-            "registrationStatus": _registration(item),
-            "healthStatus": "Healthy",
-            "containerType": "Microsoft.Compute/virtualMachines",
-            "protectableObjectType": "Microsoft.Compute/virtualMachines",
-        },
-    }
-
-
-def _registration(item: Body) -> str:
-    return "SoftDeleted" if is_soft_deleted(item) else "Registered"
-
-
-def _wanted(call: Call) -> dict[str, str]:
-    return {name: key_of(value) for name, value in call.filter().items()}
 
 
 def _backup_status(call: Call) -> Answer:
@@ -195,6 +142,18 @@ def _check_both(call: Call, vm_id: str) -> None:
     check_vm(call.tenant, vault, vm)
 
 
+def _validate_features(call: Call) -> Answer:
+    size = call.body.get("vmSize")
+    # The specs have no error for this operation. The official example has a Basic size as one that is off by default.
+    if key_of(str(call.body.get("featureType"))) != "azurevmresourcebackup":
+        status = "Invalid"
+    elif isinstance(size, str) and size.startswith("Basic_"):
+        status = "DefaultOFF"
+    else:
+        status = "Supported"
+    return Answer(status=200, body={"supportStatus": status})
+
+
 def _asked_vm(call: Call) -> str:
     vm_id = call.body.get("resourceId")
     if call.body.get("resourceType") != "VM" or not isinstance(vm_id, str) or f"/{VM_TYPE}/" not in key_of(vm_id):
@@ -220,8 +179,8 @@ ROUTES = (
         method="POST", path=f"{VAULT_PATH}/backupFabrics/{{fabric}}/refreshContainers", handler=_refresh, writes=True
     ),
     Route(method="GET", path=f"{VAULT_PATH}/backupProtectableItems", handler=_protectable),
-    Route(method="GET", path=f"{VAULT_PATH}/backupProtectionContainers", handler=_containers),
     Route(method="POST", path=f"{_PLACE}/backupStatus", handler=_backup_status),
     Route(method="POST", path=f"{_PLACE}/backupPreValidateProtection", handler=_pre_validate),
+    Route(method="POST", path=f"{_PLACE}/backupValidateFeatures", handler=_validate_features),
 )
 EFFECTS: dict[str, Effect] = {"container.refresh": _refreshed}

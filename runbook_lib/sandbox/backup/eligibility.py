@@ -12,10 +12,11 @@ from runbook_lib.sandbox.compute import agent_ready, is_running, vm_properties
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of, normal_location
 
-__all__ = ["check_agent", "check_policy", "check_vm"]
+__all__ = ["check_agent", "check_extension", "check_policy", "check_vm"]
 
 _MOST_DATA_DISKS = 32
 _ENHANCED_DISKS = ("UltraSSD_LRS", "PremiumV2_LRS")
+_BACKUP_EXTENSIONS = "microsoft.azure.recoveryservices.vmsnapshot"
 # From this api-version on a standard policy may protect a Trusted Launch VM (Azure Backup, enhanced policy, June 2025).
 _TRUSTED_LAUNCH_SINCE = "2025-01-01"
 
@@ -51,6 +52,20 @@ def check_agent(tenant: Tenant, vm: Body) -> None:
     """
     if not agent_ready(tenant.state, vm["id"]):
         raise refusal("UserErrorGuestAgentStatusUnavailable")
+
+
+def check_extension(tenant: Tenant, vm: Body) -> None:
+    """
+    Refuse a VM whose backup extension has failed, by its instance view.
+
+    Raises:
+        ArmError: ExtensionSnapshotFailedNoNetwork.
+    """
+    for extension in tenant.state.runtime(vm["id"]).get("extensions") or []:
+        statuses = extension.get("statuses") or []
+        failed = any(key_of(status.get("code", "")).startswith("provisioningstate/failed") for status in statuses)
+        if failed and key_of(extension.get("type", "")).startswith(_BACKUP_EXTENSIONS):
+            raise refusal("ExtensionSnapshotFailedNoNetwork")
 
 
 def check_policy(vm: Body, policy: Body, old: Body | None, api_version: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from runbook_lib.sandbox.call import Call, member
 from runbook_lib.sandbox.clock import parse_time, span
@@ -18,6 +18,8 @@ from runbook_lib.sandbox.vaults import VAULT, find_vault
 
 __all__ = [
     "ITEM_KIND",
+    "asked_moment",
+    "asked_words",
     "find_item",
     "is_soft_deleted",
     "is_vm_item",
@@ -27,12 +29,16 @@ __all__ = [
     "moment_of",
     "named_vm",
     "new_item",
+    "purge_time",
     "short_name",
     "shown_item",
 ]
 
 ITEM_KIND = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems"
 
+# Days that soft delete keeps an item whose body does not tell them.
+_KEPT_DAYS = 14
+_CLOCK = ("%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %H:%M:%S")
 _CONTAINER = re.compile(r"IaasVMContainer;iaasvmcontainerv2;(?P<group>[^;]+);(?P<vm>[^;]+)", re.IGNORECASE)
 _ITEM = re.compile(r"VM;iaasvmcontainerv2;(?P<group>[^;]+);(?P<vm>[^;]+)", re.IGNORECASE)
 
@@ -152,16 +158,49 @@ def is_soft_deleted(item: Body) -> bool:
     return bool(member(item, "properties").get("isScheduledForDeferredDelete"))
 
 
+def purge_time(item: Body) -> datetime | None:
+    """
+    Return when a soft-deleted item is purged; None for an item that is not, or does not tell when it was deleted.
+    """
+    properties = member(item, "properties")
+    deleted = properties.get("deferredDeleteTimeInUTC")
+    if not is_soft_deleted(item) or not deleted:
+        return None
+    return parse_time(deleted) + timedelta(days=properties.get("softDeleteRetentionPeriod") or _KEPT_DAYS)
+
+
 def shown_item(item: Body, now: datetime) -> Body:
     """
     Return an item as a GET shows it: a soft-deleted one with the time that it has left.
     """
-    properties = member(item, "properties")
-    until = properties.get("deferredDeleteTimeInUTC")
-    if not is_soft_deleted(item) or not until:
+    ends = purge_time(item)
+    if ends is None:
         return item
-    left = {"deferredDeleteTimeRemaining": span(parse_time(until) - now)}
-    return {**item, "properties": properties | left}
+    return {**item, "properties": member(item, "properties") | {"deferredDeleteTimeRemaining": span(ends - now)}}
+
+
+def asked_words(call: Call) -> dict[str, str]:
+    """
+    Return the values that the call's `$filter` asks for, in lower case.
+    """
+    return {name: key_of(value) for name, value in call.filter().items()}
+
+
+def asked_moment(text: str | None) -> datetime | None:
+    """
+    Return the moment that a `$filter` gives as `2026-11-01 02:00:00 PM`; None when it gives none.
+
+    Raises:
+        ArmError: *text* is no such moment.
+    """
+    if text is None:
+        return None
+    for form in _CLOCK:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise refusal("BMSUserErrorInvalidInput")
 
 
 def moment_of(seconds: float) -> datetime:

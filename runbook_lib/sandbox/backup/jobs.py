@@ -1,5 +1,5 @@
 """
-The jobs of a vault, and the backups that run as jobs.
+The jobs of a vault.
 
 Imports the standard library and other modules of the sandbox only.
 """
@@ -10,24 +10,34 @@ import uuid
 from datetime import datetime
 
 from runbook_lib.sandbox.answers import Answer, ArmError
-from runbook_lib.sandbox.backup.eligibility import check_agent
-from runbook_lib.sandbox.backup.items import find_item, is_soft_deleted, item_path
-from runbook_lib.sandbox.backup.operations import NEVER, poll_headers
+from runbook_lib.sandbox.backup.items import asked_moment
+from runbook_lib.sandbox.backup.operations import NEVER
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.clock import arm_time, iso_duration, parse_time
-from runbook_lib.sandbox.compute import add_extension, is_running, vm_properties
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of
 from runbook_lib.sandbox.vaults import VAULT_PATH, find_vault
 
-__all__ = ["EFFECTS", "ROUTES", "end_job", "start_job"]
+__all__ = ["EFFECTS", "ROUTES", "end_job", "find_job", "set_tasks", "start_job"]
 
 _KIND = "Microsoft.RecoveryServices/vaults/backupJobs"
-_CLOCK = ("%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %H:%M:%S")
 _FILTERS = {
     "backupmanagementtype": "backupManagementType",
     "operation": "operation",
     "status": "status",
+}
+_RUNNING = ("InProgress", "Cancelling")
+# The number, the text and the advice of an error in a job, as recorded; the numbers of other errors are not known.
+_RECORDED: dict[str, tuple[int, str, list[str]]] = {
+    "ResourceNotFound": (
+        320001,
+        "Could not perform the operation as VM no longer exists.",
+        [
+            "Stop protecting virtual machine without deleting backup data. More details at"
+            " http://go.microsoft.com/fwlink/?LinkId=808124 "
+        ],
+    ),
+    "UserErrorJobSuccessfullyCancelled": (400158, "Job is cancelled.", []),
 }
 
 
@@ -77,98 +87,36 @@ def end_job(tenant: Tenant, vault_id: str, name: str, status: str, error: ArmErr
     properties["endTime"] = arm_time(tenant.now)
     properties["duration"] = _elapsed(properties, tenant.now)
     if error is not None:
-        detail = {"errorTitle": error.code, "errorString": error.error["message"], "recommendations": []}
-        properties["errorDetails"] = [detail]
+        properties["errorDetails"] = [_detail(error)]
     tenant.state.put(job)
+
+
+def _detail(error: ArmError) -> Body:
+    if error.code not in _RECORDED:
+        return {"errorTitle": error.code, "errorString": error.error["message"], "recommendations": []}
+    number, text, advice = _RECORDED[error.code]
+    return {"errorCode": number, "errorTitle": error.code, "errorString": text, "recommendations": advice}
 
 
 def _ended(tenant: Tenant, args: Body) -> None:
     end_job(tenant, args["vault"], args["job"], "Completed", None)
 
 
-def _trigger(call: Call) -> Answer:
-    vault, item = find_item(call)
-    properties = member(item, "properties")
-    if properties.get("protectionState") not in ("Protected", "IRPending", "ProtectionError") or is_soft_deleted(item):
-        raise refusal("BMSUserErrorProtectionStopped")
-    if call.state.running(item["id"], ("backup.snapshot", "backup.transfer")) is not None:
-        raise refusal("UserErrorBackupOperationInProgress")
-    expiry = member(call.body, "properties").get("recoveryPointExpiryTimeInUTC")
-    bag = {"Recovery Point Expiry Time in UTC": expiry} if isinstance(expiry, str) else {}
-    job = start_job(call.tenant, vault, item, "Backup", bag)
-    _set_tasks(call.tenant, vault["id"], job, "InProgress", "NotStarted")
-    args = {"vault": vault["id"], "item": item["id"], "job": job}
-    call.tenant.begin("backup.snapshot", item["id"], args)
-    operation = call.tenant.begin("backup.trigger", item["id"], args)
-    path = item_path(call)
-    return Answer(
-        status=202, headers=poll_headers(call, f"{path}/operationsStatus", f"{path}/operationResults", operation)
-    )
-
-
-def _triggered(tenant: Tenant, args: Body) -> None:
+def set_tasks(tenant: Tenant, vault_id: str, name: str, snapshot: str, transfer: str) -> None:
     """
-    Do nothing: the request to back up is done once the job is known.
+    Tell in a backup's job how far its snapshot and its transfer are.
     """
-
-
-def _snapshot_taken(tenant: Tenant, args: Body) -> None:
-    item = tenant.state.get(args["item"])
-    vm = None if item is None else tenant.state.get(member(item, "properties").get("virtualMachineId", ""))
-    try:
-        if vm is None:
-            raise refusal("ResourceNotFound")
-        # A VM that does not run gets a crash-consistent recovery point without its agent.
-        if is_running(tenant.state, vm["id"]):
-            check_agent(tenant, vm)
-    except ArmError as error:
-        _set_tasks(tenant, args["vault"], args["job"], "Failed", "Skipped")
-        end_job(tenant, args["vault"], args["job"], "Failed", error)
-        if item is not None:
-            failed = {"lastBackupStatus": "Failed", "lastBackupTime": arm_time(tenant.now)}
-            tenant.state.put({**item, "properties": member(item, "properties") | failed})
-        return
-    _set_tasks(tenant, args["vault"], args["job"], "Completed", "InProgress")
-    tenant.begin("backup.transfer", args["item"], {**args, "taken": arm_time(tenant.now)})
-    if is_running(tenant.state, vm["id"]):
-        _install_extension(tenant, vm)
-
-
-def _transferred(tenant: Tenant, args: Body) -> None:
-    _set_tasks(tenant, args["vault"], args["job"], "Completed", "Completed")
-    end_job(tenant, args["vault"], args["job"], "Completed", None)
-    item = tenant.state.get(args["item"])
-    if item is None:
-        return
-    done: Body = {
-        "lastBackupStatus": "Completed",
-        "lastBackupTime": args["taken"],
-        "lastRecoveryPoint": args["taken"],
-        "healthStatus": "Passed",
-    }
-    if member(item, "properties").get("protectionState") == "IRPending":
-        done["protectionState"] = "Protected"
-    tenant.state.put({**item, "properties": member(item, "properties") | done})
-
-
-def _install_extension(tenant: Tenant, vm: Body) -> None:
-    linux = member(member(vm_properties(vm), "storageProfile"), "osDisk").get("osType") == "Linux"
-    kind = "VMSnapshotLinux" if linux else "VMSnapshot"
-    add_extension(tenant.state, vm, "Microsoft.Azure.RecoveryServices", kind, "1.0", arm_time(tenant.now))
-
-
-def _set_tasks(tenant: Tenant, vault_id: str, name: str, snapshot: str, transfer: str) -> None:
     job = tenant.state.get(f"{vault_id}/backupJobs/{name}")
     if job is None:
         return
-    info = job["properties"]["extendedInfo"]
-    before = {task["taskId"]: task for task in info["tasksList"]}
+    info = member(job["properties"], "extendedInfo")
+    before = {task["taskId"]: task for task in info.get("tasksList") or []}
     info["tasksList"] = [
         _task(before.get(title, {"taskId": title, "taskType": "Normal"}), status, tenant.now)
         for title, status in (("Take Snapshot", snapshot), ("Transfer data to vault", transfer))
     ]
     info["internalPropertyBag"] = {"IsInstantRpJob": "True"}
-    job["properties"]["actionsInfo"] = ["Cancellable"]
+    job["properties"] |= {"extendedInfo": info, "actionsInfo": ["Cancellable"]}
     tenant.state.put(job)
 
 
@@ -186,7 +134,7 @@ def _task(task: Body, status: str, now: datetime) -> Body:
 def _list(call: Call) -> Answer:
     vault = find_vault(call)
     wanted = call.filter()
-    since, until = _bound(wanted.get("starttime")), _bound(wanted.get("endtime"))
+    since, until = asked_moment(wanted.get("starttime")), asked_moment(wanted.get("endtime"))
 
     def keep(job: Body) -> bool:
         properties = member(job, "properties")
@@ -215,17 +163,26 @@ def _list(call: Call) -> Answer:
     )
 
 
-def _get(call: Call) -> Answer:
-    vault = find_vault(call)
+def find_job(call: Call, vault: Body) -> Body:
+    """
+    Return the job of a vault that the call's path names.
+
+    Raises:
+        ArmError: there is none.
+    """
     job = call.state.get(f"{vault['id']}/backupJobs/{call.names['job']}")
     if job is None:
         raise refusal("BMSUserErrorJobNotFound", job=call.names["job"])
-    return Answer(status=200, body=_shown(call, job))
+    return job
+
+
+def _get(call: Call) -> Answer:
+    return Answer(status=200, body=_shown(call, find_job(call, find_vault(call))))
 
 
 def _shown(call: Call, job: Body) -> Body:
     properties = member(job, "properties")
-    if properties.get("status") == "InProgress":
+    if properties.get("status") in _RUNNING:
         properties = properties | {"duration": _elapsed(properties, call.now)}
     return call.echo({**job, "properties": properties}, 8)
 
@@ -234,27 +191,8 @@ def _elapsed(timed: Body, now: datetime) -> str:
     return iso_duration((now - parse_time(timed.get("startTime", arm_time(now)))).total_seconds())
 
 
-def _bound(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    for form in _CLOCK:
-        try:
-            return parse_time(datetime.strptime(text, form).isoformat())
-        except ValueError:
-            continue
-    raise refusal("BMSUserErrorInvalidInput")
-
-
-_BACKUP = f"{VAULT_PATH}/backupFabrics/{{fabric}}/protectionContainers/{{container}}/protectedItems/{{item}}/backup"
-
 ROUTES = (
     Route(method="GET", path=f"{VAULT_PATH}/backupJobs", handler=_list),
     Route(method="GET", path=f"{VAULT_PATH}/backupJobs/{{job}}", handler=_get),
-    Route(method="POST", path=_BACKUP, handler=_trigger, writes=True),
 )
-EFFECTS: dict[str, Effect] = {
-    "backup.snapshot": _snapshot_taken,
-    "backup.transfer": _transferred,
-    "backup.trigger": _triggered,
-    "item.job": _ended,
-}
+EFFECTS: dict[str, Effect] = {"item.job": _ended}

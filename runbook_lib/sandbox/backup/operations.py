@@ -8,7 +8,8 @@ Imports the standard library and other modules of the sandbox only.
 from __future__ import annotations
 
 from runbook_lib.sandbox.answers import Answer, backup_error
-from runbook_lib.sandbox.backup.items import moment_of, shown_item
+from runbook_lib.sandbox.backup.items import is_vm_item, moment_of, shown_item
+from runbook_lib.sandbox.backup.recoverypoints import extended
 from runbook_lib.sandbox.call import Call, Route
 from runbook_lib.sandbox.clock import arm_time
 from runbook_lib.sandbox.refusals import refusal
@@ -64,7 +65,11 @@ def _result(call: Call) -> Answer:
         raise backup_error(400, operation["error"]["code"], operation["error"]["message"])
     resource = operation["args"].get("result")
     body = call.state.get(resource) if resource else None
-    return Answer(status=204) if body is None else Answer(status=200, body=call.echo(shown_item(body, call.now), 8))
+    if body is None:
+        return Answer(status=204)
+    if is_vm_item(body):
+        body = extended(call.state, shown_item(body, call.now))
+    return Answer(status=200, body=call.echo(body, 8))
 
 
 def _find(call: Call) -> Body:
@@ -96,6 +101,7 @@ ROUTES = (
             f"{_FABRIC}/operationResults",
             f"{_POLICY}/operationResults",
             f"{VAULT_PATH}/backupOperationResults",
+            f"{VAULT_PATH}/backupJobs/{{job}}/operationResults",
         )
     ),
 )

@@ -10,6 +10,7 @@ import re
 
 from runbook_lib.sandbox.answers import Answer
 from runbook_lib.sandbox.backup.defaults import POLICY_KIND
+from runbook_lib.sandbox.backup.limits import spend
 from runbook_lib.sandbox.backup.operations import poll_headers
 from runbook_lib.sandbox.backup.policyrules import checked_policy, is_enhanced
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
@@ -56,6 +57,9 @@ def _put(call: Call) -> Answer:
     old = _find(call, vault)
     if old is None and not _NAME.fullmatch(name):
         raise refusal("BMSUserErrorInvalidPolicyName", name=name)
+    limit = call.tenant.profile.limits["vault_policies"]
+    if old is None and sum(1 for _ in call.state.scan(POLICY_KIND.lower(), vault["id"])) >= limit:
+        raise refusal("BMSUserErrorPolicyLimitReached", limit=limit)
     asked = member(call.body, "properties")
     if asked.get("backupManagementType") in _OTHER_WORKLOADS:
         properties = {field: value for field, value in asked.items() if field != "protectedItemsCount"}
@@ -70,10 +74,12 @@ def _put(call: Call) -> Answer:
     uses = call.state.policy_uses(ITEM_TYPE, vault["id"])
     if old is not None and key_of(old["id"]) in uses:
         _check_change(member(old, "properties"), properties)
+        spend(call.tenant, vault["id"], "policy_changes")
         operation = call.tenant.begin("policy.update", vault["id"], {"policy": policy, "result": policy["id"]})
         place = f"{call.group_scope}/providers/{POLICY_KIND.split('/')[0]}/vaults/{call.names['vault']}"
         roads = (f"{place}/backupPolicies/{name}/operations", f"{place}/backupPolicies/{name}/operationResults")
         return Answer(status=202, headers=poll_headers(call, *roads, operation))
+    spend(call.tenant, vault["id"], "policy_changes")
     call.state.put(policy)
     return Answer(status=200, body=call.echo(_counted(policy, uses), 8))
 

@@ -6,34 +6,50 @@ Imports the standard library and other modules of the sandbox only.
 
 from __future__ import annotations
 
-from datetime import timedelta
+import uuid
+from datetime import datetime
 
-from runbook_lib.sandbox.answers import Answer, ArmError
+from runbook_lib.sandbox.answers import Answer
 from runbook_lib.sandbox.backup.eligibility import check_policy, check_vm
 from runbook_lib.sandbox.backup.items import (
+    asked_words,
     find_item,
     is_soft_deleted,
     item_id,
     item_path,
     named_vm,
     new_item,
+    purge_time,
     shown_item,
 )
-from runbook_lib.sandbox.backup.jobs import end_job, start_job
+from runbook_lib.sandbox.backup.jobs import start_job
+from runbook_lib.sandbox.backup.limits import check_room
 from runbook_lib.sandbox.backup.operations import poll_headers
+from runbook_lib.sandbox.backup.recoverypoints import extended
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.clock import arm_time
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.resources import require_registration
-from runbook_lib.sandbox.state import VM_ITEM_TYPES, Body, key_of
+from runbook_lib.sandbox.state import VM_ITEM_TYPES, Body, State, key_of
 from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT, VAULT_PATH, find_vault, remember, soft_delete
 
-__all__ = ["EFFECTS", "ROUTES"]
+__all__ = ["EFFECTS", "ROUTES", "schedule_purges"]
 
 _CHANGES = ("item.configure", "item.stop", "item.undelete", "item.delete")
 _DEFERRED = ("isScheduledForDeferredDelete", "deferredDeleteTimeInUTC", "deferredDeleteTimeRemaining")
 _STOPPED = {"protectionState": "ProtectionStopped", "policyId": "", "policyName": ""}
-_SECONDS_A_DAY = 86400
+
+
+def schedule_purges(state: State, now: datetime, scope: str = "") -> None:
+    """
+    Let the soft-deleted items under *scope* be purged when their time is over; at once, where it already is.
+    """
+    for _, item in list(state.scan(ITEM_TYPE, scope)):
+        ends = purge_time(item)
+        if ends is not None:
+            args = {"item": item["id"], "deleted": item["properties"]["deferredDeleteTimeInUTC"]}
+            span = (now.timestamp(), max(now, ends).timestamp())
+            state.add_operation(str(uuid.uuid4()), "item.purge", item["id"], span, args)
 
 
 def _put(call: Call) -> Answer:
@@ -82,6 +98,7 @@ def _checked(call: Call, vault: Body, item: Body | None, group: str, name: str) 
     old = call.state.get(member(item, "properties").get("policyId") or "") if item else None
     properties = member(policy, "properties")
     check_policy(vm, properties, member(old, "properties") if old else None, call.api_version)
+    check_room(call.tenant, vault["id"], policy["id"], item_id(vault["id"], group, name))
     return vm, policy
 
 
@@ -104,7 +121,7 @@ def _stop(item: Body | None) -> Body:
 def _undelete(item: Body | None) -> Body:
     if item is None or not is_soft_deleted(item):
         raise refusal("BMSUserErrorItemNotInSoftDeletedState")
-    return {"item": item, "changes": dict(_STOPPED), "dropped": _DEFERRED}
+    return {"item": item, "changes": {**_STOPPED, "softDeleteRetentionPeriod": 0}, "dropped": _DEFERRED}
 
 
 def _accepted(call: Call, kind: str, vault: Body, args: Body, job: str, bag: Body) -> Answer:
@@ -132,7 +149,11 @@ def _changed(tenant: Tenant, args: Body) -> None:
             vault["properties"]["backupStorageVersion"] = "V2"
             tenant.state.put(vault)
     # Backups may have changed the item since the request.
-    item = tenant.state.get(args["item"]["id"]) or args["item"]
+    item = tenant.state.get(args["item"]["id"])
+    if item is None:
+        item = args["item"]
+        # What an earlier item of the VM had is gone with it.
+        tenant.state.set_runtime(item["id"], {})
     kept = {name: value for name, value in member(item, "properties").items() if name not in args.get("dropped", ())}
     tenant.state.put({**item, "properties": kept | args["changes"]})
     tenant.begin("item.job", item["id"], {"vault": args["vault"], "job": args["job"]})
@@ -142,18 +163,17 @@ def _check_again(tenant: Tenant, vault: Body, args: Body) -> None:
     """
     Refuse what changed while the operation ran: another vault may have been faster.
     """
-    try:
-        vm = tenant.state.get(args["vm"])
-        if vm is None:
-            raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
-        check_vm(tenant, vault, vm)
-    except ArmError as error:
-        end_job(tenant, args["vault"], args["job"], "Failed", error)
-        raise
+    vm = tenant.state.get(args["vm"])
+    if vm is None:
+        raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
+    check_vm(tenant, vault, vm)
+    check_room(tenant, vault["id"], args["changes"]["policyId"], args["item"]["id"])
 
 
 def _get(call: Call) -> Answer:
     _, item = find_item(call)
+    if asked_words(call).get("expand") == "extendedinfo":
+        item = extended(call.state, item)
     return Answer(status=200, body=_shown(call, item))
 
 
@@ -207,22 +227,21 @@ def _deleted(tenant: Tenant, args: Body) -> None:
     if settings["softDeleteState"] == "Disabled":
         tenant.state.delete(item["id"])
         return
-    days = settings["softDeleteRetentionPeriodInDays"]
-    until = tenant.now + timedelta(days=days)
     deferred = {
         **_STOPPED,
-        "deferredDeleteTimeInUTC": arm_time(until),
+        # The moment of the deletion, as recorded; the days that are left count from it.
+        "deferredDeleteTimeInUTC": arm_time(tenant.now),
         "isScheduledForDeferredDelete": True,
+        "softDeleteRetentionPeriod": settings["softDeleteRetentionPeriodInDays"],
     }
     tenant.state.put({**item, "properties": member(item, "properties") | deferred})
-    purge = {"item": item["id"], "until": arm_time(until)}
-    tenant.begin("item.purge", item["id"], purge, seconds=days * _SECONDS_A_DAY)
+    schedule_purges(tenant.state, tenant.now, item["id"].rpartition("/")[0])
 
 
 def _purged(tenant: Tenant, args: Body) -> None:
     item = tenant.state.get(args["item"])
     # An item that was brought back meanwhile stays, or has a later end.
-    if item is not None and member(item, "properties").get("deferredDeleteTimeInUTC") == args["until"]:
+    if item is not None and member(item, "properties").get("deferredDeleteTimeInUTC") == args["deleted"]:
         tenant.state.delete(item["id"])
 
 

@@ -314,7 +314,8 @@ def vault_settings(body: Json | None, storage: Json | None) -> Json:
     Old vaults have no `redundancySettings`: the storage configuration says it then.
 
     Args:
-        body: the vault as a GET shows it; None when that could not be read, as for *storage*, its storage configuration.
+        body: the vault as a GET shows it; None when it could not be read.
+        storage: its storage configuration, likewise.
     """
     properties = _properties(body or {})
     redundancy = _object(properties.get("redundancySettings"))

@@ -208,7 +208,7 @@ def test_a_client_that_waits_in_vain_is_let_go(server: SandboxServer, sandbox: S
     sandbox.fault(Fault(does="timeout", seconds=600, times=1))
 
     def wait() -> None:
-        with pytest.raises(OSError, match="closed connection|reset"):
+        with pytest.raises(OSError, match=r"closed connection|reset"):
             request(server)
 
     threading.Thread(target=wait, daemon=True).start()

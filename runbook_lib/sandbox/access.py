@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -26,6 +27,8 @@ __all__ = [
     "named_caller",
     "permissions",
     "reach",
+    "require_linked",
+    "scope_of",
     "sees_subscription",
 ]
 
@@ -34,6 +37,9 @@ LOCK_TYPE = "microsoft.authorization/locks"
 ROLE_TYPE = "microsoft.authorization/roledefinitions"
 
 _MARK = "/providers/microsoft.authorization/"
+# What a list over a whole subscription is asked of.
+_WHOLE = re.compile(r"/subscriptions/[^/]+(?:/providers/[^/]+/locations/[^/]+)?", re.IGNORECASE)
+_OWN = re.compile(re.escape(_MARK), re.IGNORECASE)
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 
 
@@ -51,17 +57,22 @@ def named_caller(token: str, otherwise: str) -> Caller:
     if len(parts) == 3:
         try:
             claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        except ValueError:
+        except (ValueError, RecursionError):
             claims = {}
     if not isinstance(claims, dict):
         claims = {}
-    object_id = str(claims.get("oid") or otherwise)
+    object_id = _written(claims.get("oid") or otherwise)
     groups = claims.get("groups")
     return Caller(
         object_id=object_id,
-        name=str(claims.get("upn") or claims.get("appid") or object_id),
-        groups=tuple(str(one) for one in groups) if isinstance(groups, list) else (),
+        name=_written(claims.get("upn") or claims.get("appid") or object_id),
+        groups=tuple(map(_written, groups)) if isinstance(groups, list) else (),
     )
+
+
+def _written(claim: object) -> str:
+    # Half a surrogate pair is a text in JSON, and none that can be stored.
+    return str(claim).encode(errors="replace").decode()
 
 
 @lru_cache(maxsize=512)
@@ -121,13 +132,17 @@ def reach(state: State, caller: Caller, route: Route, path: str, namespace: str)
     assigned = _assignments(state, caller)
     if not assigned or not path.lower().startswith("/subscriptions/"):
         return None
+    if route.path.endswith("/{operation}"):
+        # Whoever started an operation may ask for it: its URL is signed.
+        return None
     action = action_of(route).replace("{namespace}", namespace)
-    scope = _scope_of(path)
+    scope = _scope_of(route, path)
     allowed = [place for place, role in assigned if _role_allows(state, role, action)]
     if any(f"{key_of(scope)}/".startswith(f"{place}/") for place in allowed):
         return None
-    below = tuple(place for place in allowed if place.startswith(f"{key_of(scope)}/"))
-    if below and route.method == "GET" and len(key_of(scope).split("/")) == 3:
+    subscription = "/".join(key_of(scope).split("/")[:3])
+    below = tuple(place for place in allowed if place.startswith(f"{subscription}/"))
+    if below and route.method == "GET" and _WHOLE.fullmatch(scope):
         return below
     raise gateway_error(
         403,
@@ -138,24 +153,47 @@ def reach(state: State, caller: Caller, route: Route, path: str, namespace: str)
     )
 
 
-def check_locks(state: State, method: str, path: str) -> None:
+def require_linked(state: State, caller: Caller, doing: str, scope: str, action: str, linked: str) -> None:
+    """
+    Refuse a request that refers to a resource on which the caller lacks a right.
+
+    Args:
+        doing: the action of the request itself, at *scope*.
+        action: the right that is needed at *linked*.
+
+    Raises:
+        ArmError: 403 LinkedAuthorizationFailed.
+    """
+    if any(allows(permission, action) for permission in permissions(state, caller, linked)):
+        return
+    raise gateway_error(
+        403,
+        "LinkedAuthorizationFailed",
+        f"The client '{caller.name}' with object id '{caller.object_id}' has permission to perform action '{doing}' on"
+        f" scope '{scope}'; however, it does not have permission to perform action(s) '{action}' on the linked"
+        f" scope(s) '{linked}' (respectively) or the linked scope(s) are invalid.",
+    )
+
+
+def check_locks(state: State, route: Route, path: str) -> None:
     """
     Refuse to change or delete what a lock at its scope or above holds.
 
     Raises:
         ArmError: 409 ScopeLocked.
     """
-    scope = _scope_of(path)
+    scope = _scope_of(route, path)
     target = f"{key_of(scope)}/"
-    holding = ("CanNotDelete", "ReadOnly") if method == "DELETE" else ("ReadOnly",)
+    holding = ("cannotdelete", "readonly") if route.method == "DELETE" else ("readonly",)
     locked = [
         place
         for place, lock in _locks(state)
-        if target.startswith(f"{key_of(place)}/") and (lock.get("properties") or {}).get("level") in holding
+        if target.startswith(f"{key_of(place)}/")
+        and key_of(str((lock.get("properties") or {}).get("level"))) in holding
     ]
-    if not locked or _MARK in f"{key_of(path)}/":
+    if not locked or _MARK in route.path.lower():
         return
-    word = "delete" if method == "DELETE" else "write"
+    word = "delete" if route.method == "DELETE" else "write"
     raise ArmError(
         409,
         "ScopeLocked",
@@ -167,7 +205,14 @@ def check_locks(state: State, method: str, path: str) -> None:
 
 def _locks(state: State) -> Iterable[tuple[str, Body]]:
     # Each with the scope that it holds.
-    return ((lock["id"][: key_of(lock["id"]).rindex(_MARK)], lock) for _, lock in state.scan(LOCK_TYPE))
+    return ((scope_of(lock["id"]), lock) for _, lock in state.scan(LOCK_TYPE))
+
+
+def scope_of(resource_id: str) -> str:
+    """
+    Return what a lock, a role assignment or a role definition is about: its id without its own part.
+    """
+    return resource_id[: max(found.start() for found in _OWN.finditer(resource_id))]
 
 
 def _assignments(state: State, caller: Caller) -> list[tuple[str, str]]:
@@ -190,7 +235,8 @@ def _permissions_of(state: State, role: str) -> list[Body]:
         return list(built_in["permissions"])
     for key, body in state.scan(ROLE_TYPE):
         if key.rpartition("/")[2] == role:
-            return list((body.get("properties") or {}).get("permissions") or [])
+            own = (body.get("properties") or {}).get("permissions")
+            return [each for each in own if isinstance(each, dict)] if isinstance(own, list) else []
     return []
 
 
@@ -198,13 +244,13 @@ def _role_allows(state: State, role: str, action: str) -> bool:
     return any(allows(permission, action) for permission in _permissions_of(state, role))
 
 
-def _scope_of(path: str) -> str:
+def _scope_of(route: Route, path: str) -> str:
     # A list and an action belong to what they are asked of: pairs of a kind and a name are a scope, the rest is not.
-    before, found, after = path.rstrip("/").rpartition("/providers/")
-    parts = after.split("/") if found else path.rstrip("/").split("/")[1:]
-    if not found:
+    # The form tells which part is which, whatever a resource is called.
+    form, parts = route.path.strip("/").split("/"), path.strip("/").split("/")
+    providers = max((place for place, part in enumerate(form) if part == "providers"), default=None)
+    if providers is None or len(form) == providers + 1:
         return "/" + "/".join(parts[: len(parts) // 2 * 2])
-    inner = parts[1:]
-    if len(inner) < 2:
-        return before
-    return f"{before}/providers/{'/'.join([parts[0], *inner[: len(inner) // 2 * 2]])}"
+    inner = parts[providers + 2 :]
+    kept = parts[:providers] if len(inner) < 2 else parts[: providers + 2 + len(inner) // 2 * 2]
+    return "/" + "/".join(kept)

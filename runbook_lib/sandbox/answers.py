@@ -17,6 +17,7 @@ __all__ = [
     "backup_error",
     "gateway_error",
     "network_error",
+    "raise_failure",
     "resource_group_not_found",
     "resource_not_found",
 ]
@@ -106,6 +107,17 @@ def backup_error(status: int, code: str, message: str) -> ArmError:
     Make an error of Azure Backup, which names the members that it leaves empty.
     """
     return ArmError(status, code, message, extra={"target": None, "details": None, "innerError": None})
+
+
+def raise_failure(operation: Mapping[str, Any]) -> None:
+    """
+    Raise the error of an operation that failed, on the road of its result; with which status, no source tells.
+
+    Raises:
+        ArmError: the operation ended with an error.
+    """
+    if operation["error"] is not None:
+        raise ArmError(400, operation["error"]["code"], operation["error"]["message"])
 
 
 def resource_group_not_found(group: str) -> ArmError:

@@ -42,7 +42,7 @@ from runbook_lib.sandbox.backup import (
     protection,
     recoverypoints,
 )
-from runbook_lib.sandbox.call import Effect, Route, Tenant
+from runbook_lib.sandbox.call import Effect, Failure, Route, Tenant
 from runbook_lib.sandbox.clock import arm_time
 from runbook_lib.sandbox.faults import ConnectionBroken, Fault
 from runbook_lib.sandbox.front import Request, admitted, check_front, headers_of, log_entry, no_such_path, read_request
@@ -95,6 +95,13 @@ _EFFECTS: dict[str, Effect] = {
     **backups.EFFECTS,
     **protection.EFFECTS,
     **discovery.EFFECTS,
+}
+_FAILURES: dict[str, Failure] = {
+    **resources.FAILURES,
+    **vmactions.FAILURES,
+    **vmextensions.FAILURES,
+    **network.FAILURES,
+    **backups.FAILURES,
 }
 _CHANGING = ("Creating", "Provisioning", "Updating", "Deleting")
 
@@ -208,6 +215,7 @@ class ArmApp:
     def _remove(self, fault: Fault) -> None:
         if fault.resource:
             with self._store.writing() as state:
+                state.cancel_under(fault.resource)
                 state.delete(fault.resource)
 
 
@@ -251,7 +259,9 @@ def _give_up(tenant: Tenant, operation: Body, error: ArmError) -> None:
     End an operation that failed, and with it its job and the change of its target.
     """
     args = operation["args"]
-    if "job" in args:
+    if operation["kind"] in _FAILURES:
+        _FAILURES[operation["kind"]](tenant, args, error)
+    elif "job" in args:
         jobs.end_job(tenant, args["vault"], args["job"], "Failed", error)
     target = tenant.state.get(operation["target"])
     properties = target.get("properties") if target is not None else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from runbook_lib.sandbox.access import ASSIGNMENT_TYPE, LOCK_TYPE, ROLE_TYPE, permissions
+from runbook_lib.sandbox.access import ASSIGNMENT_TYPE, LOCK_TYPE, ROLE_TYPE, permissions, scope_of
 from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error, resource_not_found
 from runbook_lib.sandbox.call import Call, Handler, Route, member
 from runbook_lib.sandbox.roles import BUILT_IN
@@ -25,7 +25,7 @@ def _scope(call: Call) -> str:
     """
     Return what a call asks about: the part of its path before this provider, which has to exist.
     """
-    scope = call.path[: call.path.lower().rindex(_MARK.lower())]
+    scope = scope_of(call.path)
     if call.state.get(scope) is None:
         parts = scope.split("/")
         raise resource_not_found("/".join(parts[6:8]), parts[-1], call.names.get("group", ""))
@@ -39,8 +39,8 @@ def _around(call: Call, type_key: str) -> Iterable[Body]:
     scope = f"{key_of(_scope(call))}/"
     only = "atscope()" in call.query.get("$filter", "").lower()
     for key, body in call.state.scan(type_key):
-        place = f"{key[: key.rindex(_MARK.lower())]}/"
-        if scope.startswith(place) or (place.startswith(scope) and not only):
+        place = f"{scope_of(key)}/"
+        if (scope.startswith(place) or (place.startswith(scope) and not only)) and call.sees(place.rstrip("/")):
             yield body
 
 

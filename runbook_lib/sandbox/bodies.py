@@ -7,6 +7,7 @@ Estate files and recordings are made elsewhere, so their size, nesting and text 
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -108,7 +109,7 @@ def parse(text: bytes) -> Any:
     try:
         # Editors on Windows write a byte order mark.
         decoded = text.decode("utf-8-sig")
-        document = json.loads(decoded, parse_constant=_no_constant)
+        document = json.loads(decoded, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         _too_deep()
     except ValueError as error:
@@ -160,6 +161,13 @@ def complete(body: dict[str, Any]) -> dict[str, Any]:
     """
     own = {field: body[field] for field in ("name", "type") if isinstance(body.get(field), str)}
     return body | {"name": body["id"].rpartition("/")[2], "type": arm_type(body["id"])} | own
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number} is too large a number")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:

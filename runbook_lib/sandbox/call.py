@@ -20,12 +20,11 @@ from runbook_lib.sandbox.odata import parse_filter
 from runbook_lib.sandbox.profile import Profile
 from runbook_lib.sandbox.state import Body, State, key_of
 
-__all__ = ["Call", "Caller", "Effect", "Handler", "Route", "Tenant", "member", "paged"]
+__all__ = ["Call", "Caller", "Effect", "Failure", "Handler", "Route", "Tenant", "member", "paged"]
 
 # What ARM leaves as it is in the path of a URL that it writes.
 _PATH_SAFE = "/;:@!$&'()*+,=~"
-# The seconds of a hundred years.
-_NEVER = 3.2e9
+_NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Tenant:
         started = self.now.timestamp()
         ready = started + (self.profile.duration(kind, key_of(target)) if seconds is None else seconds)
         if self.fate is not None:
-            ready = started + _NEVER if self.fate.get("held") else ready
+            ready = _NEVER if self.fate.get("held") else ready
             args = args | {"fate": self.fate}
         self.state.add_operation(operation_id, kind, target, (started, ready), args)
         return operation_id
@@ -78,6 +77,8 @@ class Tenant:
 
 # Applies a finished operation to the tenant; an ArmError makes the operation fail.
 Effect = Callable[[Tenant, Body], None]
+# Takes back what the start of an operation left halfway, once the operation has failed.
+Failure = Callable[[Tenant, Body, ArmError], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,9 @@ def _undelete(call: Call) -> Answer:
         raise refusal("RSVaultUpdateErrorConflictingOperationInProgress")
     vault_id = _vault_in(group["id"], deleted)
     _refuse_taken(call.state, vault_id)
+    if "bodies" not in call.state.runtime(deleted["id"]):
+        # An estate may hold the deleted vault, but not what was in it.
+        raise refusal("OperationNotFound", operation="undelete")
     operation = call.tenant.begin("vault.undelete", deleted["id"], {"deleted": deleted["id"], "vault": vault_id})
     url = call.url(f"{_scope(call)}/{call.names['deleted']}/operations/{operation}")
     return Answer(status=202, headers={"Azure-AsyncOperation": url, "Retry-After": "30"})

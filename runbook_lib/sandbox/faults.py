@@ -31,6 +31,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "resource": (str,),
     "seconds": (int, float),
 }
+_BREAKS = frozenset("\r\n\0")
 # What each deed needs, beside what it may have.
 _NEEDED = {"answer": "status", "fail_operation": "code", "remove": "resource"}
 
@@ -80,6 +81,10 @@ class Fault:
             value = getattr(self, name)
             if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
                 raise SandboxError(f"fault.{name}: {value!r} has not the type of this field")
+        if any(
+            not isinstance(each, str) or set(each) & set("\r\n\0") for pair in self.headers.items() for each in pair
+        ):
+            raise SandboxError(f"fault.headers: {self.headers!r} must be texts of one line")
         if self.does not in _DEEDS:
             raise SandboxError(f"fault.does: {self.does!r} is none of {', '.join(_DEEDS)}")
         for deed, name in _NEEDED.items():

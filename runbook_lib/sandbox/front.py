@@ -74,7 +74,7 @@ def admitted(request: Request, route: Route, names: dict[str, str], tenant: Tena
     seen = reach(tenant.state, request.caller, route, request.path, names.get("namespace", ""))
     _check_scope(tenant, route, names)
     if route.writes:
-        check_locks(tenant.state, request.method, request.path)
+        check_locks(tenant.state, route, request.path)
     return Call(
         tenant=tenant,
         path=request.path,
@@ -94,6 +94,8 @@ def read_request(environ: WSGIEnvironment) -> Request:
     """
     # WSGI hands over bytes as if they were Latin-1.
     path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
+    # One spelling for the router, for roles and for locks: empty segments are nobody's.
+    path = "/" + "/".join(part for part in path.split("/") if part)
     query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     length = environ.get("CONTENT_LENGTH") or "0"
     return Request(

@@ -10,8 +10,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from runbook_lib.sandbox.answers import Answer, network_error
-from runbook_lib.sandbox.call import Call, Effect, Handler, Route, Tenant, member, paged
+from runbook_lib.sandbox.answers import Answer, ArmError, network_error
+from runbook_lib.sandbox.call import Call, Effect, Failure, Handler, Route, Tenant, member, paged
 from runbook_lib.sandbox.networkoperations import RULE_KINDS, start
 from runbook_lib.sandbox.rules import check_conflict, checked_rule, with_default_rules
 from runbook_lib.sandbox.state import Body, State, key_of
@@ -141,10 +141,18 @@ def _put_rule(call: Call) -> Answer:
 
 
 def _rule_stored(tenant: Tenant, args: Body) -> None:
+    _set_state(tenant, args, "Succeeded")
+
+
+def _rule_failed(tenant: Tenant, args: Body, error: ArmError) -> None:
+    _set_state(tenant, args, "Failed")
+
+
+def _set_state(tenant: Tenant, args: Body, word: str) -> None:
     group = tenant.state.get(args["group"])
     rule = None if group is None else _child(group, "securityRules", args["rule"])
     if group is not None and rule is not None:
-        rule["properties"]["provisioningState"] = "Succeeded"
+        rule["properties"]["provisioningState"] = word
         _store_rule(tenant.state, group, rule)
 
 
@@ -201,7 +209,8 @@ def _store_rule(state: State, group: Body, rule: Body) -> None:
     kept = [rule if key_of(one["name"]) == key_of(rule["name"]) else one for one in rules]
     if rule not in kept:
         kept.append(rule)
-    group["etag"] = rule["etag"]
+    # A rule of an estate may come without one.
+    group["etag"] = rule.get("etag", group.get("etag", ""))
     group.setdefault("properties", {})["securityRules"] = kept
     state.put(group)
 
@@ -246,4 +255,5 @@ ROUTES = (
     Route(method="PUT", path=_RULE, handler=_put_rule, writes=True),
     Route(method="DELETE", path=_RULE, handler=_delete_rule, writes=True),
 )
+FAILURES: dict[str, Failure] = {"rule.put": _rule_failed, "rule.delete": _rule_failed}
 EFFECTS: dict[str, Effect] = {"rule.put": _rule_stored, "rule.delete": _rule_deleted}

@@ -6,9 +6,9 @@ Imports the standard library and other modules of the sandbox only.
 
 from __future__ import annotations
 
-from runbook_lib.sandbox.answers import Answer, network_error
+from runbook_lib.sandbox.answers import Answer, network_error, raise_failure
 from runbook_lib.sandbox.call import Call, Route
-from runbook_lib.sandbox.state import Body, normal_location
+from runbook_lib.sandbox.state import Body, key_of, normal_location
 
 __all__ = ["RESULT_KINDS", "ROUTES", "RULE_KINDS", "start"]
 
@@ -46,18 +46,19 @@ def _result(call: Call) -> Answer:
     if operation["kind"] in RULE_KINDS:
         if operation["status"] == "InProgress":
             return Answer(status=202, headers=location | _WAIT)
+        raise_failure(operation)
         return Answer(status=204)
     if operation["status"] == "InProgress":
         return Answer(status=202, null=True, headers={**location, **_ENABLED, **_WAIT})
-    if operation["error"] is not None:
-        # With which status, no source tells.
-        raise network_error(400, operation["error"]["code"], operation["error"]["message"])
+    raise_failure(operation)
     return Answer(status=200, body=operation["args"]["result"], headers={**location, **_ENABLED})
 
 
 def _known(call: Call) -> Body:
     operation = call.state.operation(call.names["operation"])
-    if operation is None or operation["kind"] not in (*RULE_KINDS, *RESULT_KINDS):
+    own = key_of(call.subscription_scope)
+    known = operation is not None and operation["kind"] in (*RULE_KINDS, *RESULT_KINDS)
+    if operation is None or not known or not operation["target"].startswith(f"{own}/"):
         raise network_error(
             404, "OperationNotFound", f"The operation {call.names['operation']} was not found in this location."
         )

@@ -222,6 +222,6 @@ def _merged(name: str, defaults: Mapping[str, Any], own: Any, kind: Any, least: 
     for key, value in own.items():
         if key not in defaults:
             raise SandboxError(f"profile.{name}: unknown name {key!r}; known are {', '.join(sorted(defaults))}")
-        if not isinstance(value, kind) or isinstance(value, bool) or value < least:
+        if not isinstance(value, kind) or isinstance(value, bool) or not least <= value < math.inf:
             raise SandboxError(f"profile.{name}.{key}: {value!r} must be a number of at least {least}")
     return {**defaults, **own}

@@ -11,8 +11,8 @@ import re
 import uuid
 from datetime import timedelta
 
-from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
-from runbook_lib.sandbox.backup.defaults import default_policies
+from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error, raise_failure
+from runbook_lib.sandbox.backup.defaults import POLICY_KIND, default_policies
 from runbook_lib.sandbox.backup.items import is_soft_deleted
 from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member, paged
 from runbook_lib.sandbox.clock import arm_time, etag_of
@@ -113,8 +113,10 @@ def _put(call: Call) -> Answer:
         vault = merged(merged(fresh, changes), {"properties": {"provisioningState": "Provisioning"}}) | moment
         kind = "vault.create"
     else:
+        # A vault whose creation failed is created once more.
+        fresh_again = next(call.state.scan(POLICY_KIND.lower(), vault["id"]), None) is None
         vault = merged(vault, {"properties": {"provisioningState": "Updating"}}) | moment
-        kind = "vault.update"
+        kind = "vault.create" if fresh_again else "vault.update"
     call.state.put(vault)
     _remember_road(call, vault)
     operation = _begin(call, kind, vault, {"changes": changes})
@@ -138,7 +140,8 @@ def _created(tenant: Tenant, args: Body) -> None:
     vault = tenant.state.get(args["vault"])
     if vault is not None:
         ready = {"provisioningState": "Succeeded", "backupStorageVersion": "Unassigned"}
-        tenant.state.put(merged(vault, {"properties": ready, "etag": etag_of(tenant.now)}))
+        changed = merged(vault, args["changes"])
+        tenant.state.put(merged(changed, {"properties": ready, "etag": etag_of(tenant.now)}))
         tenant.state.put_all(default_policies(vault["id"], tenant.now))
 
 
@@ -181,6 +184,7 @@ def _deleted(tenant: Tenant, args: Body) -> None:
     vault = tenant.state.get(args["vault"])
     if vault is None:
         return
+    tenant.state.cancel_under(vault["id"])
     if args["kept"]:
         keep_vault(tenant, vault)
     else:
@@ -200,6 +204,7 @@ def _operation_result(call: Call) -> Answer:
     operation = _operation(call)
     if operation["status"] == "InProgress":
         return Answer(status=202, headers=_poll_headers(call, operation["id"]))
+    raise_failure(operation)
     # The result lives under the vault, so that of a deletion is gone with it.
     return Answer(status=200, body=call.echo(vault_view(find_vault(call))))
 
@@ -306,6 +311,9 @@ def _check_room(call: Call, location: str) -> None:
 
 def _changes(call: Call, vault: Body | None) -> Body:
     properties = member(call.body, "properties")
+    encryption = member(properties, "encryption")
+    member(encryption, "keyVaultProperties")
+    member(encryption, "kekIdentity")
     changes: Body = {"properties": {name: properties[name] for name in _WRITABLE if properties.get(name) is not None}}
     for name in ("tags", "sku", "identity"):
         if isinstance(call.body.get(name), dict):

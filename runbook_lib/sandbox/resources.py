@@ -10,15 +10,17 @@ import re
 import uuid
 
 from runbook_lib.sandbox.access import sees_subscription
-from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error, resource_group_not_found
-from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, paged
+from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error, raise_failure, resource_group_not_found
+from runbook_lib.sandbox.call import Call, Effect, Failure, Route, Tenant, paged
 from runbook_lib.sandbox.locations import REGIONS, region
 from runbook_lib.sandbox.state import Body, key_of, normal_location
 
-__all__ = ["EFFECTS", "ROUTES", "page_size", "require_registration"]
+__all__ = ["EFFECTS", "FAILURES", "ROUTES", "page_size", "require_registration"]
 
+_ACCESS = "microsoft.authorization"
 _GROUP_TYPE = "microsoft.resources/resourcegroups"
 _GROUP_NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
+_TOP_DIGITS = 9
 _NO_REGION = ("operations", "locations")
 # What a provider that no estate mentions answers about itself: its types, and whether it must be registered at all.
 _PROVIDERS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -130,6 +132,12 @@ def _registered(tenant: Tenant, args: Body) -> None:
         tenant.state.put(body | {"registrationState": "Registered"})
 
 
+def _unregistered(tenant: Tenant, args: Body, error: ArmError) -> None:
+    body = tenant.state.get(args["provider"])
+    if body is not None:
+        tenant.state.put(body | {"registrationState": "NotRegistered"})
+
+
 def _provider_body(call: Call) -> Body:
     namespace = call.names["namespace"]
     spelled = {key_of(one): one for one in _PROVIDERS}.get(key_of(namespace))
@@ -167,7 +175,8 @@ def _groups(call: Call) -> Answer:
     name, value = wanted.get("tagname"), wanted.get("tagvalue")
 
     def keep(body: Body) -> bool:
-        tags = {tag.lower(): text for tag, text in (body.get("tags") or {}).items()}
+        own = body.get("tags")
+        tags = {tag.lower(): text for tag, text in own.items()} if isinstance(own, dict) else {}
         return name is None or (name.lower() in tags and (value is None or tags[name.lower()] == value))
 
     return paged(
@@ -187,7 +196,7 @@ def page_size(call: Call) -> int | None:
         ArmError: `$top` is no whole number above 0.
     """
     top = call.query.get("$top", "")
-    if top and (not top.isascii() or not top.isdigit() or int(top) == 0):
+    if top and (not top.isascii() or not top.isdigit() or len(top) > _TOP_DIGITS or int(top) == 0):
         raise ArmError(400, "InvalidTop", f"The value '{top}' of $top must be a whole number above 0.")
     return int(top) if top else None
 
@@ -251,7 +260,9 @@ def _put_group(call: Call) -> Answer:
 
 def _delete_group(call: Call) -> Answer:
     body = _existing_group(call)
-    inside = next(call.state.holds(f"{call.group_scope}/providers"), None)
+    held = call.state.holds(f"{call.group_scope}/providers")
+    # Roles and locks go with the group.
+    inside = next((key for key in held if not key.startswith(f"{key_of(body['id'])}/providers/{_ACCESS}/")), None)
     if inside is not None:
         raise gateway_error(
             409,
@@ -271,10 +282,12 @@ def _deleted_group(tenant: Tenant, args: Body) -> None:
 
 def _group_result(call: Call) -> Answer:
     operation = call.state.operation(call.names["operation"])
-    if operation is None or operation["kind"] != "group.delete":
+    own = key_of(call.subscription_scope)
+    if operation is None or operation["kind"] != "group.delete" or not operation["target"].startswith(f"{own}/"):
         raise ArmError(404, "OperationNotFound", f"The operation '{call.names['operation']}' was not found.")
     if operation["status"] == "InProgress":
         return Answer(status=202, headers=_poll_headers(call, operation["id"]))
+    raise_failure(operation)
     return Answer(status=200)
 
 
@@ -307,4 +320,5 @@ ROUTES = (
     Route(method="DELETE", path=_GROUP, handler=_delete_group, writes=True),
     Route(method="GET", path="/subscriptions/{subscription}/operationresults/{operation}", handler=_group_result),
 )
+FAILURES: dict[str, Failure] = {"provider.register": _unregistered}
 EFFECTS: dict[str, Effect] = {"group.delete": _deleted_group, "provider.register": _registered}

@@ -155,6 +155,6 @@ def allows(permission: Mapping[str, Any], action: str) -> bool:
 
 
 def _names(patterns: Any, action: str) -> bool:
-    return any(
-        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in patterns or []
-    )
+    # A role of an estate may hold anything in place of its patterns: that allows nothing.
+    known = [each for each in patterns if isinstance(each, str)] if isinstance(patterns, list) else []
+    return any(re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in known)

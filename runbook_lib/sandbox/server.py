@@ -27,6 +27,8 @@ __all__ = ["SandboxServer", "serve"]
 
 _ADDRESS = "127.0.0.1"
 _NAMES = (_ADDRESS, "localhost", "[::1]")
+# More than clients are likely to be, for a fault rule may keep some of them waiting.
+_THREADS = 32
 _MOST_BYTES = 4 << 20
 _MOST_BUFFERED = 64 << 20
 
@@ -50,6 +52,7 @@ class SandboxServer:
                 inbuf_overflow=_MOST_BYTES,
                 outbuf_overflow=_MOST_BUFFERED,
                 ident=None,
+                threads=_THREADS,
             )
         except OSError as error:
             close_all(self._sockets)

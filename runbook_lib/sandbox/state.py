@@ -67,7 +67,7 @@ class State:
         """
         key = key_of(resource_id)
         self._sql.execute("DELETE FROM resources WHERE key = ? OR (key > ? AND key < ?)", (key, f"{key}/", f"{key}0"))
-        self._sql.execute("DELETE FROM runtime WHERE key = ?", (key,))
+        self._sql.execute("DELETE FROM runtime WHERE key = ? OR (key > ? AND key < ?)", (key, f"{key}/", f"{key}0"))
 
     def scan(self, type_key: str, scope: str = "", after: str = "") -> Iterator[tuple[str, Body]]:
         """
@@ -201,6 +201,17 @@ class State:
             (status, None if error is None else json.dumps(error), operation_id),
         )
 
+    def cancel_under(self, scope: str) -> None:
+        """
+        Let no operation go on at *scope* or under it: what it would change is gone.
+        """
+        key = key_of(scope)
+        self._sql.execute(
+            "UPDATE operations SET status = 'Canceled' WHERE status = 'InProgress'"
+            " AND (target = ? OR (target > ? AND target < ?))",
+            (key, f"{key}/", f"{key}0"),
+        )
+
     def running(self, target: str, kinds: tuple[str, ...]) -> Body | None:
         """
         Return an operation of *kinds* that is under way on *target*.
@@ -255,8 +266,10 @@ class State:
         passed = self._sql.execute("UPDATE faults SET skipping = skipping - 1 WHERE seq = ? AND skipping > 0", (seq,))
         if passed.rowcount:
             return False
-        self._sql.execute("UPDATE faults SET remaining = remaining - 1 WHERE seq = ?", (seq,))
-        return True
+        used = self._sql.execute(
+            "UPDATE faults SET remaining = remaining - 1 WHERE seq = ? AND (remaining IS NULL OR remaining > 0)", (seq,)
+        )
+        return used.rowcount > 0
 
     def clear_faults(self) -> None:
         """
@@ -383,8 +396,8 @@ def _row(body: Body) -> tuple[str, str, str, str, str]:
     kind = type_of(resource_id)
     location, source = body.get("location"), ""
     properties = body.get("properties")
-    if isinstance(properties, dict) and properties.get("protectedItemType", "").lower() in VM_ITEM_TYPES:
-        source = properties.get("virtualMachineId") or properties.get("sourceResourceId") or ""
+    if isinstance(properties, dict) and str(properties.get("protectedItemType")).lower() in VM_ITEM_TYPES:
+        source = str(properties.get("virtualMachineId") or properties.get("sourceResourceId") or "")
     place = normal_location(location) if isinstance(location, str) else ""
     # The default of json.dumps keeps to ASCII, so that no text of an estate can upset the file.
     return key_of(resource_id), kind, place, key_of(source), json.dumps(body)

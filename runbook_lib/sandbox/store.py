@@ -103,7 +103,14 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         # Connections pass from thread to thread, but serve one caller at a time.
-        return sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        # SQLite's own knows the letters of ASCII only, and keys are made with Python's.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+        return connection
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

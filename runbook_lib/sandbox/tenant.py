@@ -62,6 +62,8 @@ class Sandbox:
         self.path = path
         self._store = Store(path)
         self._app = ArmApp(self._store, self.wait)
+        # Over sockets an answer really takes its latency.
+        self._served = ArmApp(self._store, self._pause)
 
     def load(self, estate: Estate) -> None:
         """
@@ -97,7 +99,10 @@ class Sandbox:
         """
         Return the service as a WSGI application.
         """
-        return self._app
+        return self._served
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds / (self.profile().clock_scale or 1))
 
     def now(self) -> datetime:
         """
@@ -190,9 +195,10 @@ class Sandbox:
         with self._store.writing() as state:
             state.clear_faults()
 
-    def configure(self, **profile: Any) -> None:
+    def configure(self, /, **profile: Any) -> None:
         """
-        Change settings of the profile; see `Profile` for their names. `faults` is a list of rules, which are added.
+        Change settings of the profile; see `Profile` for their names. None puts a setting back to its default, and
+        `faults` is a list of rules that take the place of those that hold.
 
         Raises:
             SandboxError: a setting or a rule is unknown, or has a value that it cannot have; nothing is changed then.
@@ -202,7 +208,10 @@ class Sandbox:
             for name, value in profile.items():
                 both = isinstance(settings.get(name), dict) and isinstance(value, dict)
                 settings[name] = {**settings[name], **value} if both else value
-            _adopt(state, *_split(settings))
+            settings, rules = _split({name: value for name, value in settings.items() if value is not None})
+            if "faults" in profile:
+                state.clear_faults()
+            _adopt(state, settings, rules)
 
     def close(self) -> None:
         """
@@ -215,7 +224,7 @@ def _split(profile: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     """
     Return the settings and the fault rules of a profile, once both are known to be sound.
     """
-    settings = {name: value for name, value in profile.items() if name != "faults"}
+    settings = {name: value for name, value in profile.items() if name != "faults" and value is not None}
     Profile.of(settings)
     rules = profile.get("faults", [])
     if not isinstance(rules, list):

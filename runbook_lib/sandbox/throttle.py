@@ -107,7 +107,7 @@ def _limits(profile: str, caller: Caller, route: Route, names: Mapping[str, str]
         " again after '{seconds}' seconds after additional tokens are available."
     )
     yield _Limit(
-        name=f"{scope}:{subscription}:{caller.object_id}:{kind}",
+        name=f"{scope}:{subscription}:{key_of(caller.object_id or caller.name)}:{kind}",
         size=size,
         refill=refill,
         header=f"x-ms-ratelimit-remaining-{scope}-{kind}",

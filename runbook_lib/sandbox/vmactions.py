@@ -10,13 +10,13 @@ from __future__ import annotations
 from functools import partial
 
 from runbook_lib.sandbox.answers import Answer, ArmError
-from runbook_lib.sandbox.call import Call, Effect, Handler, Route, Tenant, member
+from runbook_lib.sandbox.call import Call, Effect, Failure, Handler, Route, Tenant, member
 from runbook_lib.sandbox.clock import arm_time
 from runbook_lib.sandbox.compute import agent_ready, is_running, os_type, statuses, vm_properties
 from runbook_lib.sandbox.computeoperations import RUN_COMMAND, start
 from runbook_lib.sandbox.state import Body, State
 
-__all__ = ["EFFECTS", "ROUTES"]
+__all__ = ["EFFECTS", "FAILURES", "ROUTES"]
 
 _VM = "Microsoft.Compute/virtualMachines"
 # What a VM is while it is on its way, and when it is there. A restarted one says that it runs all the time.
@@ -34,9 +34,11 @@ def _act(action: str) -> Handler:
         if action == "restart" and not is_running(call.state, vm["id"]):
             raise _not_running()
         passing, there = _POWER[action]
-        if _power(call.state, vm["id"]) not in (there, "deallocated" if action == "powerOff" else there):
+        before = _power(call.state, vm["id"])
+        if before not in (there, "deallocated" if action == "powerOff" else there):
             _set_power(call.state, vm["id"], passing)
-        return Answer(status=202, headers=start(call, vm, f"vm.{action}", {"vm": vm["id"]}))
+        args = {"vm": vm["id"], "before": before}
+        return Answer(status=202, headers=start(call, vm, f"vm.{action}", args))
 
     return handler
 
@@ -47,6 +49,11 @@ def _acted(action: str, tenant: Tenant, args: Body) -> None:
         _set_power(tenant.state, args["vm"], _POWER[action][1])
     if action == "start":
         _wake_agent(tenant, args["vm"])
+
+
+def _stayed(tenant: Tenant, args: Body, error: ArmError) -> None:
+    if args["before"]:
+        _set_power(tenant.state, args["vm"], args["before"])
 
 
 def _wake_agent(tenant: Tenant, vm_id: str) -> None:
@@ -141,6 +148,7 @@ ROUTES = (
     *(Route(method="POST", path=f"{_PATH}/{action}", handler=_act(action), writes=True) for action in _POWER),
     Route(method="POST", path=f"{_PATH}/runCommand", handler=_run_command, writes=True),
 )
+FAILURES: dict[str, Failure] = {f"vm.{action}": _stayed for action in _POWER}
 EFFECTS: dict[str, Effect] = {
     **{f"vm.{action}": partial(_acted, action) for action in _POWER},
     RUN_COMMAND: _ran,

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
-from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member
+from runbook_lib.sandbox.call import Call, Effect, Failure, Route, Tenant, member
 from runbook_lib.sandbox.clock import arm_time
 from runbook_lib.sandbox.compute import agent_ready, is_running, view_extension
 from runbook_lib.sandbox.computeoperations import start
 from runbook_lib.sandbox.state import Body, key_of, normal_location
 
-__all__ = ["EFFECTS", "ROUTES"]
+__all__ = ["EFFECTS", "FAILURES", "ROUTES"]
 
 _VM = "Microsoft.Compute/virtualMachines"
 _REQUIRED = ("publisher", "type", "typeHandlerVersion")
@@ -97,6 +97,12 @@ def _deleted(tenant: Tenant, args: Body) -> None:
         tenant.state.set_runtime(args["vm"], view | {"extensions": left})
 
 
+def _unchanged(tenant: Tenant, args: Body, error: ArmError) -> None:
+    body = tenant.state.get(args["extension"])
+    if body is not None:
+        tenant.state.put(body | {"properties": member(body, "properties") | {"provisioningState": "Failed"}})
+
+
 def _running_vm(call: Call) -> Body:
     vm = call.resource(_VM, call.names["vm"])
     if not is_running(call.state, vm["id"]):
@@ -131,4 +137,5 @@ ROUTES = (
     Route(method="PUT", path=_PATH, handler=_put, writes=True),
     Route(method="DELETE", path=_PATH, handler=_delete, writes=True),
 )
+FAILURES: dict[str, Failure] = {"extension.put": _unchanged, "extension.delete": _unchanged}
 EFFECTS: dict[str, Effect] = {"extension.put": _stored, "extension.delete": _deleted}

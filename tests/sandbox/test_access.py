@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from azure.core.rest import HttpResponse
+from azure.core import PipelineClient
+from azure.core.rest import HttpRequest, HttpResponse
 
 from runbook_lib.sandbox import Estate, Sandbox
 from runbook_lib.sandbox.access import action_of
@@ -328,3 +329,132 @@ def test_a_caller_sees_the_subscriptions_in_which_they_have_a_role(with_roles: A
         [one["displayName"] for one in send("GET", "/subscriptions", token=caller).json()["value"]]
         for caller in (token(oid=_OPERATOR), "Bearer any")
     ]
+
+
+@pytest.mark.parametrize(
+    "path", ["//subscriptions/{}/resourceGroups/rg-empty", "/subscriptions/{}//resourceGroups/rg-empty"]
+)
+def test_empty_segments_of_a_path_open_no_door(with_roles: Any, sandbox: Sandbox, path: str) -> None:
+    """
+    Roles and locks hold for what the path leads to, however it is written.
+    """
+    with_roles(assigned(_APP, _READER))
+    client: Any = PipelineClient("https://management.azure.com", transport=sandbox.transport(), policies=[])
+    url = f"https://management.azure.com{path.format(_ONE.rpartition('/')[2])}?api-version=2025-04-01"
+    headers = {"Authorization": token(oid=_OPERATOR)}
+
+    assert 403 == client.send_request(HttpRequest("DELETE", url, headers=headers)).status_code
+
+
+def test_a_lock_holds_whatever_a_resource_is_called(send: Send) -> None:
+    """
+    A vault by the name of `providers` is a vault.
+    """
+    vault = f"{_VAULTS}/providers/Microsoft.RecoveryServices/vaults/providers"
+    send("PUT", vault, {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}})
+    send("PUT", f"{vault}/providers/Microsoft.Authorization/locks/still", lock("ReadOnly"))
+
+    assert [409, 409] == [
+        send("PATCH", vault, {"tags": {}}).status_code,
+        send("DELETE", f"{vault}/backupPolicies/EnhancedPolicy").status_code,
+    ]
+
+
+@pytest.mark.parametrize("level", ["cannotdelete", "CANNOTDELETE"])
+def test_the_level_of_a_lock_counts_in_any_case(with_roles: Any, send: Send, level: str) -> None:
+    """
+    An estate made by another tool may spell it otherwise.
+    """
+    path = f"{_VAULTS}/providers/Microsoft.Authorization/locks/l"
+    with_roles({"id": path, "name": "l", "type": "Microsoft.Authorization/locks", "properties": {"level": level}})
+
+    assert 409 == send("DELETE", _VAULT).status_code
+
+
+def test_enabling_needs_a_right_on_the_vm_as_well(with_roles: Any, send: Send, ids: Any) -> None:
+    """
+    Who may write to the vault only is refused, with the right and the VM named.
+    """
+    with_roles(assigned(_VAULTS, _BACKUP_CONTRIBUTOR))
+    body = {
+        "properties": {
+            "protectedItemType": "Microsoft.Compute/virtualMachines",
+            "sourceResourceId": ids.vm("web"),
+            "policyId": f"{ids.vault}/backupPolicies/DefaultPolicy",
+        }
+    }
+    refused = send("PUT", ids.item("web"), body, token=token(oid=_OPERATOR))
+
+    assert (403, "LinkedAuthorizationFailed") == (refused.status_code, refused.json()["error"]["code"])
+    assert f"'Microsoft.Compute/virtualMachines/write' on the linked scope(s) '{ids.vm('web')}'" in refused.text()
+
+
+def test_who_starts_an_operation_may_ask_how_it_goes(with_roles: Any, send: Send) -> None:
+    """
+    The URLs that the service itself gives are not refused to a caller with a role on a group only.
+    """
+    network = "4d97b98b-1d4f-4787-a291-c67834d212e7"
+    with_roles(assigned(f"{_ONE}/resourceGroups/rg-net", network))
+    caller = token(oid=_OPERATOR)
+    rule = {
+        "protocol": "Tcp",
+        "access": "Allow",
+        "priority": 300,
+        "direction": "Outbound",
+        "sourcePortRange": "*",
+        "destinationPortRange": "443",
+        "sourceAddressPrefix": "*",
+        "destinationAddressPrefix": "Storage",
+    }
+    path = f"{_ONE}/resourceGroups/rg-net/providers/Microsoft.Network/networkSecurityGroups/nsg-web/securityRules/new"
+    accepted = send("PUT", path, {"properties": rule}, token=caller)
+
+    assert 201 == accepted.status_code
+    assert 200 == send("GET", accepted.headers["Azure-AsyncOperation"], token=caller).status_code
+
+
+def test_roles_and_locks_of_other_scopes_are_not_shown(with_roles: Any, send: Send) -> None:
+    """
+    A reader of one group sees the assignments of that group.
+    """
+    with_roles(assigned(_APP, _READER), assigned(_VAULTS, _BACKUP_READER, "somebody-else"))
+    path = f"{_ONE}/providers/Microsoft.Authorization/roleAssignments"
+    shown = send("GET", path, token=token(oid=_OPERATOR)).json()["value"]
+
+    assert [_READER] == [one["name"] for one in shown]
+
+
+@pytest.mark.parametrize("role", [{"actions": 5}, {"actions": [5, None]}, "text", {"actions": {"a": 1}}])
+def test_a_role_that_nobody_can_read_allows_nothing(with_roles: Any, send: Send, role: Any) -> None:
+    """
+    What an estate holds in place of permissions is refused, not crashed on.
+    """
+    name = "cccccccc-0000-0000-0000-000000000009"
+    definition = {
+        "id": f"{_ONE}/providers/Microsoft.Authorization/roleDefinitions/{name}",
+        "name": name,
+        "properties": {"permissions": [role]},
+    }
+    with_roles(definition, assigned(_ONE, name))
+
+    assert denied(send("GET", _VM, token=token(oid=_OPERATOR)))
+
+
+@pytest.mark.parametrize("claims", ["[" * 100_000, "null", '"text"', '{"oid": ["a"]}', '{"oid": "\\ud800"}', "\x00"])
+def test_no_token_upsets_the_front_door(sandbox: Sandbox, send: Send, claims: str) -> None:
+    """
+    Whatever its claims are, it is a token that names nobody, or somebody without a role.
+    """
+    sandbox.configure(throttle="arm2024")
+    text = base64.urlsafe_b64encode(claims.encode()).decode().rstrip("=")
+
+    assert 200 == send("GET", _VM, token=f"Bearer e30.{text}.").status_code
+
+
+def test_a_group_is_deleted_with_its_roles_and_locks(with_roles: Any, send: Send) -> None:
+    """
+    They do not make it one that is not empty.
+    """
+    with_roles(assigned(f"{_ONE}/resourceGroups/rg-empty", _READER))
+
+    assert 202 == send("DELETE", f"{_ONE}/resourceGroups/rg-empty").status_code

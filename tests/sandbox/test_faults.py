@@ -5,6 +5,7 @@ Failing on purpose, by rule.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -273,15 +274,122 @@ def test_an_operation_may_never_end(sandbox: Sandbox, azure: Any, protect: Any) 
 
 def test_rules_come_with_a_profile(sandbox: Sandbox, send: Any, estate: Any) -> None:
     """
-    From the profile of an estate, or from a file that is laid over it.
+    From the profile of an estate, or from a file, whose rules take the place of those that hold.
     """
     rule = {"path": "^/subscriptions$", "status": 503, "times": 1}
     sandbox.load(replace(estate, profile={"faults": [rule]}))
     sandbox.configure(faults=[rule | {"status": 502}])
 
-    assert [503, 502, 200] == [send("GET", "/subscriptions").status_code for _ in range(3)]
+    assert [502, 200] == [send("GET", "/subscriptions").status_code for _ in range(2)]
 
 
 def _item(azure: Any, vm: str) -> Any:
     name = f"iaasvmcontainerv2;rg-app;{vm}"
     return azure.backup.protected_items.get("rsv-old", "rg-vault", "Azure", f"IaasVMContainer;{name}", f"VM;{name}")
+
+
+def test_a_rule_holds_so_many_times_however_many_ask_at_once(sandbox: Sandbox, send: Any) -> None:
+    """
+    Eight callers side by side meet a rule for one of them once.
+    """
+    for _ in range(5):
+        sandbox.fault(Fault(path="^/subscriptions$", status=503, times=1))
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: send("GET", "/subscriptions").status_code, range(8)))
+
+        assert 1 == answers.count(503)
+
+
+def test_a_vault_whose_creation_failed_is_created_by_the_next_try(
+    sandbox: Sandbox, azure: Any, refused: Refused
+) -> None:
+    """
+    With its default policies, as if there had been no first one.
+    """
+    sandbox.fault(Fault(method="PUT", path="/vaults/", does="fail_operation", code="InternalError", times=1))
+    body = {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}}
+    assert (200, "InternalError") == refused(
+        azure.vaults.vaults.begin_create_or_update("rg-vault", "rsv-new", body).result
+    )
+    azure.vaults.vaults.begin_create_or_update("rg-vault", "rsv-new", body).result()
+
+    assert ["DefaultPolicy", "EnhancedPolicy", "HourlyLogBackup"] == sorted(
+        policy.name for policy in azure.backup.backup_policies.list("rsv-new", "rg-vault")
+    )
+
+
+def test_the_result_of_a_failed_operation_is_its_error(sandbox: Sandbox, send: Any, ids: Any) -> None:
+    """
+    On every road: of a group, of a rule, of a vault; and what was halfway says that it failed.
+    """
+    rule = ids.network("networkSecurityGroups", "nsg-web/securityRules/AllowBackup")
+    requests = [
+        ("DELETE", f"/subscriptions/{ids.one}/resourceGroups/rg-empty", None),
+        ("DELETE", rule, None),
+        ("PATCH", ids.vault, {"tags": {"a": "b"}}),
+    ]
+    sandbox.fault(Fault(does="fail_operation", code="Odd", message="It is odd.", times=3))
+    accepted = [send(method, path, body) for method, path, body in requests]
+    sandbox.advance(1000)
+    results = [send("GET", answer.headers["Location"]) for answer in accepted]
+
+    assert [(400, "Odd")] * 3 == [(one.status_code, one.json()["error"]["code"]) for one in results]
+    assert 200 == send("GET", requests[0][1]).status_code
+    assert "Failed" == send("GET", rule).json()["properties"]["provisioningState"]
+
+
+def test_a_backup_that_fails_to_start_is_over(sandbox: Sandbox, azure: Any, send: Any, ids: Any) -> None:
+    """
+    Its job and tasks have ended, the item says so, and another backup can be started.
+    """
+    path = f"{ids.item('kept')}/backup"
+    body = {"properties": {"objectType": "IaasVMBackupRequest"}}
+    sandbox.fault(Fault(path="/backup$", does="fail_operation", code="UserErrorX", message="No.", times=1))
+    send("POST", path, body)
+    sandbox.advance(20000)
+    (job,) = azure.backup.backup_jobs.list("rsv-old", "rg-vault")
+    whole = send("GET", f"{ids.vault}/backupJobs/{job.name}").json()["properties"]
+
+    assert ("Failed", ["Failed", "Skipped"]) == (
+        whole["status"],
+        [task["status"] for task in whole["extendedInfo"]["tasksList"]],
+    )
+    assert "Failed" == send("GET", ids.item("kept")).json()["properties"]["lastBackupStatus"]
+    assert 202 == send("POST", path, body).status_code
+
+
+def test_what_is_removed_takes_its_operations_and_memory_along(sandbox: Sandbox, send: Any, ids: Any) -> None:
+    """
+    A vault made anew under the name of a removed one starts from nothing.
+    """
+    send("PATCH", ids.vault, {"tags": {"old": "1"}})
+    sandbox.fault(Fault(path="/resourcegroups/rg-app$", does="remove", resource=ids.vault, times=1))
+    send("GET", f"/subscriptions/{ids.one}/resourceGroups/rg-app")
+    body = {"location": "westeurope", "sku": {"name": "Standard"}, "tags": {"new": "1"}, "properties": {}}
+    made = send("PUT", ids.vault, body)
+    sandbox.advance(1000)
+    settings = {"properties": {"redundancySettings": {"standardTierStorageRedundancy": "LocallyRedundant"}}}
+
+    assert (201, {"new": "1"}) == (made.status_code, send("GET", ids.vault).json()["tags"])
+    assert 202 == send("PATCH", ids.vault, settings).status_code
+
+
+def test_a_held_operation_is_never_due(sandbox: Sandbox, send: Any, ids: Any) -> None:
+    """
+    Not in two hundred years, and nothing else suffers.
+    """
+    sandbox.fault(Fault(method="PATCH", does="hold_operation", times=1))
+    send("PATCH", ids.vault, {"tags": {}})
+    sandbox.advance(6.4e9)
+
+    assert 200 == send("GET", ids.vault).status_code
+    assert 1 == sandbox.status()["pending_operations"]
+
+
+def test_a_header_that_would_forge_another_is_refused() -> None:
+    """
+    Texts of one line only.
+    """
+    for headers in ({"A": 5}, {"A": "b\r\nC: d"}, {"A\n": "b"}):
+        with pytest.raises(SandboxError, match=r"fault.headers: .* must be texts of one line"):
+            Fault.of({"status": 500, "headers": headers})

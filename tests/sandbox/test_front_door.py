@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from azure.core.rest import HttpResponse
@@ -203,3 +204,48 @@ def test_the_log_tells_what_was_asked_and_what_became_of_it(sandbox: Any, send: 
     assert answer.headers["x-ms-request-id"] == read["request_id"]
     assert ("PUT", 201, "", True) == tuple(write[name] for name in ("method", "status", "code", "writes"))
     assert read["seq"] < write["seq"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"location": "westeurope", "tags": {"a": 1e999}}', b'{"location": "westeurope", "tags": {"a": -1e999}}'],
+)
+def test_a_number_that_json_cannot_give_back_is_refused(send: Send, content: bytes) -> None:
+    """
+    Nothing is stored that an answer could not carry.
+    """
+    assert (400, "InvalidRequestContent") == code(send("PUT", f"{_SCOPE}/resourcegroups/rg-new", content=content))
+
+
+@pytest.mark.parametrize("top", ["9" * 5000, "0", "-1", "x", "²"])
+def test_a_top_that_is_no_number_of_rows_is_refused(send: Send, top: str) -> None:
+    """
+    On the lists that take one.
+    """
+    assert [400, 400] == [
+        send("GET", f"{_SCOPE}/{kind}?$top={quote(top)}").status_code for kind in ("resources", "resourcegroups")
+    ]
+
+
+def test_names_beyond_ascii_are_compared_as_keys_are(sandbox: Any, send: Send, ids: Any) -> None:
+    """
+    A policy in use is not deleted because its vault's group has an accented capital.
+    """
+    group = f"{_SCOPE}/resourceGroups/rg-%C3%89"
+    vault = f"{group}/providers/Microsoft.RecoveryServices/vaults/rsv-acc"
+    policy = f"{_SCOPE}/resourceGroups/rg-\u00c9/providers/Microsoft.RecoveryServices/vaults/rsv-acc/backupPolicies"
+    send("PUT", group, {"location": "westeurope"})
+    send("PUT", vault, {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}})
+    sandbox.advance(100)
+    unique = "iaasvmcontainerv2;rg-app;web"
+    item = f"{vault}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{unique}/protectedItems/VM;{unique}"
+    wanted = {
+        "protectedItemType": "Microsoft.Compute/virtualMachines",
+        "sourceResourceId": ids.vm("web"),
+        "policyId": f"{policy}/DefaultPolicy",
+    }
+    assert 202 == send("PUT", item, {"properties": wanted}).status_code
+    sandbox.advance(100)
+
+    assert 1 == send("GET", f"{vault}/backupPolicies/DefaultPolicy").json()["properties"]["protectedItemsCount"]
+    assert 400 == send("DELETE", f"{vault}/backupPolicies/DefaultPolicy").status_code

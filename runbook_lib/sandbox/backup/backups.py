@@ -13,14 +13,14 @@ from runbook_lib.sandbox.backup.jobs import end_job, find_job, set_tasks, start_
 from runbook_lib.sandbox.backup.limits import spend
 from runbook_lib.sandbox.backup.operations import poll_headers
 from runbook_lib.sandbox.backup.recoverypoints import add_point
-from runbook_lib.sandbox.call import Call, Effect, Route, Tenant, member
+from runbook_lib.sandbox.call import Call, Effect, Failure, Route, Tenant, member
 from runbook_lib.sandbox.clock import arm_time
 from runbook_lib.sandbox.compute import add_extension, is_running, vm_properties
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of
 from runbook_lib.sandbox.vaults import VAULT, VAULT_PATH, find_vault
 
-__all__ = ["EFFECTS", "ROUTES"]
+__all__ = ["EFFECTS", "FAILURES", "ROUTES"]
 
 _PHASES = ("backup.snapshot", "backup.transfer")
 
@@ -50,6 +50,13 @@ def _triggered(tenant: Tenant, args: Body) -> None:
     """
     Do nothing: the request to back up is done once the job is known.
     """
+
+
+def _not_started(tenant: Tenant, args: Body, error: ArmError) -> None:
+    running = tenant.state.running(args["item"], _PHASES)
+    if running is not None:
+        tenant.state.end_operation(running["id"], "Canceled", None)
+    _conclude(tenant, args, ("Failed", "Skipped"), "Failed", error)
 
 
 def _snapshot_taken(tenant: Tenant, args: Body) -> None:
@@ -156,6 +163,7 @@ ROUTES = (
     Route(method="POST", path=_BACKUP, handler=_trigger, writes=True),
     Route(method="POST", path=f"{VAULT_PATH}/backupJobs/{{job}}/cancel", handler=_cancel, writes=True),
 )
+FAILURES: dict[str, Failure] = {"backup.trigger": _not_started}
 EFFECTS: dict[str, Effect] = {
     "backup.snapshot": _snapshot_taken,
     "backup.transfer": _transferred,

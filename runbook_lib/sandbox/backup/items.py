@@ -166,7 +166,12 @@ def purge_time(item: Body) -> datetime | None:
     deleted = properties.get("deferredDeleteTimeInUTC")
     if not is_soft_deleted(item) or not deleted:
         return None
-    return parse_time(deleted) + timedelta(days=properties.get("softDeleteRetentionPeriod") or _KEPT_DAYS)
+    try:
+        began = parse_time(deleted)
+    except (TypeError, ValueError):
+        # What an estate says that nobody can read.
+        return None
+    return began + timedelta(days=properties.get("softDeleteRetentionPeriod") or _KEPT_DAYS)
 
 
 def shown_item(item: Body, now: datetime) -> Body:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
+from runbook_lib.sandbox.access import require_linked
 from runbook_lib.sandbox.answers import Answer
 from runbook_lib.sandbox.backup.eligibility import check_policy, check_vm
 from runbook_lib.sandbox.backup.items import (
@@ -31,7 +32,7 @@ from runbook_lib.sandbox.clock import arm_time
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.resources import require_registration
 from runbook_lib.sandbox.state import VM_ITEM_TYPES, Body, State, key_of
-from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT, VAULT_PATH, find_vault, remember, soft_delete
+from runbook_lib.sandbox.vaults import ITEM_TYPE, VAULT, VAULT_PATH, find_vault, merged, remember, soft_delete
 
 __all__ = ["EFFECTS", "ROUTES", "schedule_purges"]
 
@@ -89,6 +90,8 @@ def _checked(call: Call, vault: Body, item: Body | None, group: str, name: str) 
     vm = call.state.get(source)
     if vm is None or [parts[4], parts[8]] != [key_of(group), key_of(name)]:
         raise refusal("BMSUserErrorInvalidConfigureProtectionRequest")
+    doing = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/write"
+    require_linked(call.state, call.caller, doing, vault["id"], "Microsoft.Compute/virtualMachines/write", vm["id"])
     require_registration(call.tenant, parts[2], "Microsoft.RecoveryServices")
     policy_id = asked.get("policyId")
     policy = call.state.get(policy_id) if isinstance(policy_id, str) else None
@@ -146,8 +149,7 @@ def _changed(tenant: Tenant, args: Body) -> None:
         first = not tenant.state.runtime(vault["id"]).get("registered")
         remember(tenant.state, vault, registered=True)
         if first:
-            vault["properties"]["backupStorageVersion"] = "V2"
-            tenant.state.put(vault)
+            tenant.state.put(merged(vault, {"properties": {"backupStorageVersion": "V2"}}))
     # Backups may have changed the item since the request.
     item = tenant.state.get(args["item"]["id"])
     if item is None:

@@ -59,6 +59,7 @@ clients: $(VENV)/dev.stamp $(JS) $(OLDER)/older.stamp
 # What things cost, as ratios measured in one run; exits with 1 when a target is missed.
 bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.sandbox
+	PYTHONPATH=tests $(BIN)/python -m bench.readiness
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules tests/clients/node_modules

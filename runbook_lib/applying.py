@@ -16,6 +16,7 @@ from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say
+from runbook_lib.text.service_errors import explain
 
 __all__ = ["apply_plan", "detail", "raise_failed"]
 
@@ -79,11 +80,16 @@ def _refused(observed: Inventory, asked: Parameters, step: Step) -> dict[str, st
     return refused
 
 
-def detail(each: Applied) -> str:
+def detail(each: Applied, language: str) -> str:
     """
-    Return the service's code and words on a change that failed; empty for one that did not.
+    Return the service's code and words on a change that failed, with cause and remedy where they are known; empty for
+    one that did not.
     """
-    return f"{each.code}: {each.message}" if each.code else ""
+    if not each.code:
+        return ""
+    said = f"{each.code}: {each.message.rstrip('.')}"
+    known = explain(each.code, language)
+    return said if known is None else say("say.cause", language, detail=said, cause=known.cause, remedy=known.remedy)
 
 
 def raise_failed(ended: Sequence[Applied], language: str) -> None:

@@ -24,7 +24,7 @@ def findings_on(inventory: Inventory, asked: Parameters) -> tuple[Finding, ...]:
     """
     Judge the selected VMs in *inventory*.
     """
-    return checks.judge(inventory, select(inventory, asked))
+    return checks.judge(inventory, select(inventory, asked), asked)
 
 
 def verdicts_on(inventory: Inventory, asked: Parameters, found: Sequence[Finding]) -> list[VmVerdict]:
@@ -117,7 +117,7 @@ def _write_tables(
     place = folder.path / "tables"
     place.mkdir(exist_ok=True)
     comparison.write_csv(place / "comparison.csv")
-    render.findings(after, found, language).write_csv(place / "findings.csv")
+    render.findings(after, found, language, whole=True).write_csv(place / "findings.csv")
     render.unread(after, language).write_csv(place / "unread.csv")
     plan = folder.plan()
     if plan:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,6 +191,20 @@ class RunFolder:
         Keep an inventory.
         """
         write_json(self.path / f"inventory-{which}.json", inventory)
+
+    def save_files(self, contents: Mapping[str, str]) -> None:
+        """
+        Keep the files that the run hands out, by name, in place of those of an earlier try.
+        """
+        place = self.path / "files"
+        place.mkdir(exist_ok=True)
+        for old in place.iterdir():
+            if old.name not in contents:
+                old.unlink()
+        for name, content in contents.items():
+            # Without the mark, Windows PowerShell takes UTF-8 for the machine's own code page.
+            encoding = "utf-8-sig" if name.endswith(".ps1") else "utf-8"
+            (place / name).write_text(content, encoding=encoding, newline="\n")
 
     def plan(self) -> Plan | None:
         """

@@ -63,9 +63,11 @@ class Parameters:
     monthly_retention_months: int = 0
     yearly_retention_years: int = 0
     instant_restore_days: int = 2
-    network_option: str = _one_of("none", "service_tags", "http_proxy")
+    service_precheck: str = _one_of("sample", "none", "all")
+    network_option: str = _one_of("none", "service_tags", "ip_ranges", "http_proxy")
     proxy_host: str = ""
     proxy_port: int = 8080
+    proxy_ports: str = _one_of("80,443", "80-443")
 
     def as_dict(self) -> dict[str, Any]:
         """
@@ -241,7 +243,9 @@ def _type_problem(row: Parameter, value: Any) -> InvalidParameters | None:
             "wrong_type", name=row.name, type=row.type, value=_shown(row.name, reprlib.repr(value))
         )
     if row.choices and value not in row.choices:
-        return InvalidParameters("not_a_choice", name=row.name, value=value, choices=", ".join(row.choices))
+        return InvalidParameters(
+            "not_a_choice", name=row.name, value=_shown(row.name, value), choices=", ".join(row.choices)
+        )
     return None
 
 

@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
-from runbook_lib import checks, evidence, render, ui
+from runbook_lib import evidence, render, ui
 from runbook_lib.applying import apply_plan, detail, raise_failed
 from runbook_lib.arm.apply import Applied
-from runbook_lib.arm.inventory import read_inventory
-from runbook_lib.arm.session import Session, open_session
-from runbook_lib.conclusion import conclude, findings_on, verdicts_on
+from runbook_lib.conclusion import conclude
 from runbook_lib.errors import InvalidParameters, PlanRefused
-from runbook_lib.folder import GIVEN, NOTEBOOKS, RunFolder, interactive, open_folder
-from runbook_lib.parameters import NAMES, Parameters, build, schema
+from runbook_lib.folder import GIVEN, NOTEBOOKS, open_folder
+from runbook_lib.parameters import NAMES, build, schema
 from runbook_lib.plan import Difference, compare, is_done, project
-from runbook_lib.plan import build as build_plan
 from runbook_lib.records import (
-    Finding,
-    Inventory,
     Plan,
-    VirtualMachine,
-    VmVerdict,
     digest,
-    key,
 )
-from runbook_lib.selection import select
-from runbook_lib.text import say
+from runbook_lib.views import Views
 
 __all__ = ["Run", "open_run"]
 
@@ -69,213 +59,10 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     return run
 
 
-class Run:
+class Run(Views):
     """
-    A run folder with a target behind it.
+    A run as the notebooks hold on to it: what is shown, and what is chosen, done and left behind.
     """
-
-    def __init__(self, folder: RunFolder, asked: Parameters) -> None:
-        self.folder = folder
-        self.asked = asked
-        self.notebook = ""
-        self.inherited: dict[str, Any] = {}
-        self._after: Inventory | None = None
-        self.folder.save_parameters(asked)
-
-    def arrive(self, notebook: str) -> None:
-        """
-        Note that *notebook* is being worked on; the first one reads the estate anew.
-        """
-        self.notebook = notebook
-        if notebook == NOTEBOOKS[0] and self.folder.inventory("before") is not None:
-            self.read_again()
-        self.folder.visit(notebook)
-
-    @cached_property
-    def session(self) -> Session:
-        """
-        The signed-in target; opened when it is first needed.
-        """
-        return open_session(self.asked.target, self.folder.journal)
-
-    # --- what is there -------------------------------------------------------------------------------------------
-
-    @cached_property
-    def before(self) -> Inventory:
-        """
-        The estate as this run found it: read once, then kept in the run folder.
-        """
-        kept = self.folder.inventory("before")
-        if kept is None:
-            kept = read_inventory(self.session, self.asked)
-            self.folder.save_inventory("before", kept)
-        return kept
-
-    @property
-    def inventory(self) -> Inventory:
-        """
-        The estate as it was read last.
-        """
-        if self._after is None:
-            self._after = self.folder.inventory("after")
-        return self._after or self.before
-
-    def read_again(self) -> Inventory:
-        """
-        Read the estate anew; what it was before stays as it is.
-        """
-        _ = self.before
-        self._after = read_inventory(self.session, self.asked)
-        self.folder.save_inventory("after", self._after)
-        return self._after
-
-    @property
-    def chosen(self) -> tuple[VirtualMachine, ...]:
-        """
-        The selected VMs.
-        """
-        return select(self.inventory, self.asked)
-
-    # --- what it means -------------------------------------------------------------------------------------------
-
-    @property
-    def plan(self) -> Plan:
-        """
-        What is missing, by the parameters as they stand.
-        """
-        return build_plan(self.inventory, self.asked, self.before.read_at.date())
-
-    @property
-    def projected(self) -> Inventory:
-        """
-        The estate as the plan would leave it.
-        """
-        return project(self.inventory, self.plan.changes)
-
-    def findings(self, inventory: Inventory) -> tuple[Finding, ...]:
-        """
-        Judge the selected VMs in *inventory*.
-        """
-        return findings_on(inventory, self.asked)
-
-    def verdicts(self, inventory: Inventory, found: Sequence[Finding]) -> list[VmVerdict]:
-        """
-        Draw the verdict on each selected VM from its findings.
-        """
-        return verdicts_on(inventory, self.asked, found)
-
-    # --- what is shown -------------------------------------------------------------------------------------------
-
-    @property
-    def mark(self) -> render.Lines:
-        """
-        The target's mark, and when it was read: first output of every notebook.
-        """
-        when = self.inventory.read_at.isoformat(timespec="seconds")
-        lines = [
-            self._say("mark.target", mark=self.inventory.target.mark),
-            self._say("say.read_at", when=when),
-            self._say("say.run_folder", path=self.folder.name),
-        ]
-        lines += [self._say("say.inherited", name=name, value=value) for name, value in self.inherited.items()]
-        if not self.folder.supervised and not interactive():
-            lines.append(self._say("say.verify_unsupervised"))
-        return render.Lines(lines)
-
-    def _say(self, message: str, **facts: Any) -> str:
-        return say(message, self.asked.language, **facts)
-
-    @property
-    def _here(self) -> Inventory:
-        """
-        The estate as the plan would leave it once this notebook's step is applied.
-        """
-        return project(
-            self.inventory,
-            [change for step in self.plan.steps if step.number <= self._number for change in step.changes],
-        )
-
-    @property
-    def _regions(self) -> set[str]:
-        return {vm.location for vm in self.chosen}
-
-    def prerequisites(self) -> render.Table:
-        """
-        Show the guide's four prerequisites and where the selected VMs stand.
-        """
-        return render.prerequisites(self.findings(self.inventory), self.chosen, self.inventory, self.asked.language)
-
-    def readiness(self) -> render.Table:
-        """
-        Show the verdict on each selected VM, now and after the plan.
-        """
-        found = self.findings(self.inventory)
-        after = checks.verdicts(self.findings(self.projected))
-        then = {key(vm): verdict for vm, (verdict, _) in after.items()}
-        return render.readiness(self.inventory, self.verdicts(self.inventory, found), then, found, self.asked.language)
-
-    def show_findings(self, *only: str) -> render.Table:
-        """
-        Show the findings of some checks, or of all that are not a plain pass.
-        """
-        return render.findings(self.inventory, self.findings(self.inventory), self.asked.language, only)
-
-    def vaults(self) -> render.Table:
-        """
-        Show the vaults in the selected VMs' regions, as the plan leaves them after this step.
-        """
-        return render.vaults(self.inventory, self._here, self._regions, self.asked.language)
-
-    def policies(self) -> render.Table:
-        """
-        Show the policies in those vaults, as the plan leaves them after this step.
-        """
-        return render.policies(self.inventory, self._here, self._regions, self.asked.language)
-
-    def machines(self) -> render.Table:
-        """
-        Show agent and backup extension of each selected VM.
-        """
-        return render.machines(self.inventory, self.chosen, self.asked.language)
-
-    def network(self) -> render.Table:
-        """
-        Show the outbound decision for each selected VM.
-        """
-        return render.network(self.inventory, self.findings(self.inventory), self.asked.language)
-
-    def unread(self) -> render.Table:
-        """
-        Show what could not be read.
-        """
-        return render.unread(self.inventory, self.asked.language)
-
-    def show_plan(self) -> render.Table:
-        """
-        Show the changes of this notebook's step.
-        """
-        step = self.plan.step(self._number)
-        caption = self._say("caption.plan", step=step.number, count=len(step.changes))
-        return render.plan([step], caption, self.asked.language)
-
-    def show_whole_plan(self) -> render.Table:
-        """
-        Show every change of every step, and how each ended: of the plan that was saved, else as it would be now.
-        """
-        plan = self.folder.plan() or self.plan
-        caption = self._say("caption.plan_all", count=len(plan.changes), digest=plan.digest[:12])
-        return render.plan(plan.steps, caption, self.asked.language, self.folder.ended())
-
-    def notes(self) -> render.Lines:
-        """
-        Say what the plan leaves as it is in this step, and why; the last notebook says all.
-        """
-        step = "" if self.notebook == NOTEBOOKS[-1] else self._number
-        return render.Lines(render.notes(self.plan, self.asked.language, step))
-
-    @property
-    def _number(self) -> str:
-        return self.notebook[:2]
 
     # --- what is chosen ------------------------------------------------------------------------------------------
 
@@ -294,7 +81,7 @@ class Run:
         """
         earlier, self.asked = self.asked, build(self.asked.as_dict() | form.values)
         self.folder.save_parameters(self.asked)
-        if any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
+        if self._lacks_ranges or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
             # Another selection needs other reads: subscriptions, and single instance views.
             self.read_again()
         return render.parameter_values(
@@ -329,9 +116,9 @@ class Run:
         finally:
             # Also after drift: the next plan must be made on the world as it is.
             self.read_again()
-        table = render.results(
-            self._number, [(each.change, each.outcome, detail(each)) for each in ended], self.asked.language
-        )
+        language = self.asked.language
+        told = [(each.change, each.outcome, detail(each, language)) for each in ended]
+        table = render.results(self._number, told, language)
         raise_failed(ended, self.asked.language)
         return table
 

@@ -16,9 +16,15 @@ from runbook_lib.plan import build
 from runbook_lib.policy import built_in, described
 from runbook_lib.records import (
     Agent,
+    BackupJob,
     Change,
+    Disk,
+    Image,
     Inventory,
     IpConfiguration,
+    LoadBalancer,
+    Lock,
+    ManagedDisk,
     NetworkInterface,
     Plan,
     Policy,
@@ -26,8 +32,11 @@ from runbook_lib.records import (
     Provider,
     Resource,
     ResourceGroup,
+    RouteTable,
     SecurityGroup,
     SecurityRule,
+    ServiceTag,
+    ServiceTagsList,
     Subnet,
     Subscription,
     Target,
@@ -51,12 +60,18 @@ _KINDS = {
     "providers": Provider,
     "groups": ResourceGroup,
     "vms": VirtualMachine,
+    "disks": ManagedDisk,
     "nics": NetworkInterface,
     "subnets": Subnet,
     "nsgs": SecurityGroup,
+    "route_tables": RouteTable,
+    "load_balancers": LoadBalancer,
     "vaults": Vault,
     "policies": Policy,
     "items": ProtectedItem,
+    "jobs": BackupJob,
+    "locks": Lock,
+    "service_tags": ServiceTagsList,
 }
 
 
@@ -75,12 +90,19 @@ def inventory(*records: Resource, **fields: Any) -> Inventory:
     return with_records(made, *records)
 
 
+def kind_of(record: Resource) -> str:
+    """
+    Name the mapping of an inventory that holds records of this kind.
+    """
+    return next(name for name, one in _KINDS.items() if isinstance(record, one))
+
+
 def with_records(world: Inventory, *records: Resource) -> Inventory:
     """
     Put records into an inventory, in place of those with their ids.
     """
     for record in records:
-        kind = next(name for name, one in _KINDS.items() if isinstance(record, one))
+        kind = kind_of(record)
         changed: dict[str, Any] = {kind: {**getattr(world, kind), key(record.id): record}}
         world = replace(world, **changed)
     return world
@@ -118,12 +140,31 @@ def provider(
     )
 
 
-def vm(name: str = "web", group: str = "rg-app", guid: str = ONE, **fields: Any) -> VirtualMachine:
+def vm(
+    name: str = "web",
+    group: str = "rg-app",
+    guid: str = ONE,
+    *,
+    data_disks: int | tuple[Disk, ...] = 0,
+    unmanaged_disks: bool = False,
+    **fields: Any,
+) -> VirtualMachine:
     """
     A running Windows VM that nothing keeps from being protected.
+
+    Args:
+        data_disks: the disks, or how many plain ones.
+        unmanaged_disks: whether all its disks live in a storage account.
     """
+    plain = tuple(
+        Disk(name=f"{name}-data{number}", storage="" if unmanaged_disks else "Premium_LRS", unmanaged=unmanaged_disks)
+        for number in range(data_disks if isinstance(data_disks, int) else 0)
+    )
     ready: dict[str, Any] = {
         "location": HOME,
+        "os_disk": Disk(name=f"{name}-os", unmanaged=unmanaged_disks),
+        "data_disks": plain if isinstance(data_disks, int) else data_disks,
+        "image": Image(publisher="MicrosoftWindowsServer", offer="WindowsServer", sku="2022-datacenter-g2"),
         "os_type": "Windows",
         "instance_view": True,
         "power_state": "running",
@@ -218,6 +259,31 @@ def nic(name: str = "nic-web", address: str = "10.0.0.4", **fields: Any) -> Netw
     return NetworkInterface(id=own_id, name=name, **usual | fields)
 
 
+def managed_disk(name: str, storage: str = "Premium_LRS", shares: int = 1, rg: str = "rg-app") -> ManagedDisk:
+    """
+    A managed disk.
+    """
+    own_id = arm_id("Microsoft.Compute/disks", name, rg)
+    return ManagedDisk(id=own_id, name=name, location=HOME, storage=storage, max_shares=shares)
+
+
+def lock(scope: str, level: str = "CanNotDelete", name: str = "keep") -> Lock:
+    """
+    A lock on a subscription, a group or a resource.
+    """
+    return Lock(id=f"{scope}/providers/Microsoft.Authorization/locks/{name}", name=name, scope=scope, level=level)
+
+
+def job(machine: VirtualMachine, holder: Vault, operation: str = "Backup", name: str = "job-1") -> BackupJob:
+    """
+    A job that runs for a VM.
+    """
+    container = f"iaasvmcontainerv2;{machine.resource_group};{machine.name}"
+    return BackupJob(
+        id=f"{holder.id}/backupJobs/{name}", name=name, vault_id=holder.id, container=container, operation=operation
+    )
+
+
 def subnet(name: str = "default", **fields: Any) -> Subnet:
     """
     A subnet.
@@ -271,6 +337,7 @@ EVERYTHING: dict[str, Any] = {
     "policy_name": "Nightly",
     "network_option": "service_tags",
 }
+RANGES: dict[str, Any] = {"network_option": "ip_ranges"}
 PROXY: dict[str, Any] = {"network_option": "http_proxy", "proxy_host": "10.0.0.9"}
 
 
@@ -309,3 +376,37 @@ def proxied(*rules: Any) -> Inventory:
     """
     own = nsg("nsg-proxy", *rules)
     return ready(own, nic("nic-proxy", "10.0.0.9", nsg_id=own.id))
+
+
+def listed(number: str = "160", **prefixes: tuple[str, ...]) -> ServiceTagsList:
+    """
+    A service tags list; prefixes by tag, `Storage_WestEurope` for that of a region.
+    """
+    usual = {"AzureBackup": ("20.0.0.0/24", "20.0.1.0/24"), "Storage": ("30.0.0.0/8",)}
+    usual |= {"Storage_WestEurope": ("30.1.0.0/16",), "AzureActiveDirectory": ("40.0.0.0/24",)}
+    return ServiceTagsList(
+        id=f"/subscriptions/{ONE}/providers/Microsoft.Network/serviceTags/Public",
+        name="Public",
+        cloud="Public",
+        change_number=number,
+        tags=tuple(
+            ServiceTag(name=name.replace("_", "."), change_number="9", prefixes=held)
+            for name, held in (usual | prefixes).items()
+            if held
+        ),
+    )
+
+
+def ours(name: str, prefixes: tuple[str, ...], priority: int = 250, **fields: Any) -> SecurityRule:
+    """
+    A rule of ranges as an earlier plan made it.
+    """
+    usual: dict[str, Any] = {"protocol": "Tcp", "sources": ("VirtualNetwork",), "ports": ("443",)}
+    return rule(f"allow-backup-ranges-{name}", priority, "Allow", destinations=prefixes, **usual | fields)
+
+
+def ranged() -> Inventory:
+    """
+    An estate with a service tags list, of whose services an NSG denies two and holds old addresses of one.
+    """
+    return estate(*networked(ours("AzureBackup", ("20.0.0.0/24",), 150), rule("deny-all", 200)), listed())

@@ -13,6 +13,7 @@ from builders import (
     HELD,
     HOME,
     PROXY,
+    RANGES,
     TWO,
     WEB,
     change,
@@ -25,6 +26,7 @@ from builders import (
     policy,
     provider,
     proxied,
+    ranged,
     ready,
     rule,
     vault,
@@ -87,6 +89,7 @@ def test_a_world_that_the_plan_was_made_in_needs_no_plan() -> None:
         {"policy_type": "Enhanced", "schedule": "Hourly", "policy_name": "Hourly-4"},
         {"schedule": "Weekly", "weekly_retention_weeks": 8, "instant_restore_days": 5, "policy_name": "Weekly-8"},
         PROXY,
+        RANGES,
         {"vault_subscription": TWO},
         {"accept_risk": {vm("broken", agent=None).id: "known"}},
     ],
@@ -98,6 +101,7 @@ def test_a_world_that_the_plan_was_made_in_needs_no_plan() -> None:
         with_records(everything(), vm("broken", agent=None), vm("north", location="northeurope")),
         with_records(proxied(rule("deny", 300)), vm("broken", agent=None), provider(TWO)),
         with_records(ready(item(WEB, HELD, protection="stopped", policy_id="")), vm("broken", agent=None)),
+        with_records(ranged(), vm("broken", agent=None)),
     ],
 )
 def test_planning_ends(world: Inventory, asked: dict[str, Any]) -> None:
@@ -170,9 +174,10 @@ def test_a_change_of_what_is_not_there_is_not_done(kind: str) -> None:
     """
     A resource that went away is found missing, not stumbled over.
     """
-    made = planned(everything(), **EVERYTHING)
+    before, asked = (ranged(), RANGES) if "range" in kind else (everything(), EVERYTHING)
+    made = planned(before, **asked)
     one = next(each for each in made.changes if each.kind == kind)
-    world = without(project(everything(), made.changes), one.target)
+    world = without(project(before, made.changes), one.target)
 
     assert not is_done(world, one)
 

@@ -59,8 +59,16 @@ def rules(sources: tuple[str, ...], destinations: tuple[str, ...]) -> st.SearchS
         sources=st.lists(st.sampled_from(sources), min_size=1, max_size=2, unique=True).map(tuple),
         destinations=st.lists(st.sampled_from(destinations), min_size=1, max_size=2, unique=True).map(tuple),
         ports=st.lists(st.sampled_from(PORTS), min_size=1, max_size=2, unique=True).map(tuple),
-    )
+    ).map(with_groups_apart)
     return st.lists(one, max_size=5, unique_by=lambda each: each.priority).map(tuple)
+
+
+def with_groups_apart(rule: SecurityRule) -> SecurityRule:
+    """
+    Keep application security groups apart from prefixes, as records do.
+    """
+    groups = tuple(each for each in rule.sources if each in UNSURE_SOURCES)
+    return replace(rule, sources=tuple(each for each in rule.sources if each not in groups), source_asg_ids=groups)
 
 
 def takes_port(written: str, port: int) -> bool:
@@ -99,7 +107,7 @@ def walk(group: SecurityGroup, address: str, tag: str, port: int, facts: dict[st
             each.direction == "Outbound"
             and each.protocol.upper() in ("*", "TCP", "ALL")
             and any(takes_port(written, port) for written in each.ports)
-            and any(takes_sender(source, address, facts) for source in each.sources)
+            and any(takes_sender(source, address, facts) for source in (*each.sources, *each.source_asg_ids))
             and any(takes_receiver(prefix, tag, facts) for prefix in each.destinations)
         ):
             return each.access
@@ -110,7 +118,7 @@ def worlds(group: SecurityGroup) -> list[dict[str, bool]]:
     """
     List every way in which what nobody can know offline may be.
     """
-    named = {name for each in group.rules for name in (*each.sources, *each.destinations)}
+    named = {name for each in group.rules for name in (*each.sources, *each.source_asg_ids, *each.destinations)}
     open_ = sorted(named & {*UNSURE_SOURCES, *UNSURE_DESTINATIONS})
     return [dict(zip(open_, answers, strict=True)) for answers in itertools.product([True, False], repeat=len(open_))]
 
@@ -158,7 +166,12 @@ def test_unknown_is_said_only_where_worlds_differ(data: st.DataObject, tag: str,
     own = data.draw(rules(SOURCES, DESTINATIONS))
     asked = [(ASG, ""), (OTHER_ASG, ""), *(("", prefix) for prefix in UNSURE_DESTINATIONS)]
     own = tuple(
-        replace(each, sources=(source,) if source else each.sources, destinations=(to,) if to else each.destinations)
+        replace(
+            each,
+            sources=() if source else each.sources,
+            source_asg_ids=(source,) if source else (),
+            destinations=(to,) if to else each.destinations,
+        )
         if data.draw(st.booleans())
         else each
         for each, (source, to) in zip(own, asked, strict=False)
@@ -283,7 +296,7 @@ def test_a_sender_without_an_address_is_not_guessed() -> None:
         ("10.0.0.0/7", "Unknown"),
         ("192.0.0.0/8", "Unknown"),
         ("not-a-prefix", "Allow"),
-        (ASG, "Allow"),
+        ("2603:1000::/24", "Allow"),
     ],
 )
 def test_a_destination_covers_a_service_or_not_or_nobody_knows(prefix: str, access: str) -> None:

@@ -15,6 +15,7 @@ from builders import (
     HOME,
     NOW,
     ONE,
+    RANGES,
     TWO,
     WEB,
     arm_id,
@@ -30,6 +31,7 @@ from builders import (
     planned,
     policies_of,
     provider,
+    ranged,
     ready,
     subscription,
     vault,
@@ -42,7 +44,8 @@ from hypothesis import strategies as st
 from runbook_lib import render, text
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import EFFECTS, build, place_of, project
+from runbook_lib.placement import place_of
+from runbook_lib.plan import EFFECTS, build, project
 from runbook_lib.records import Inventory
 
 # --- what is planned ----------------------------------------------------------------------------------------------
@@ -68,7 +71,7 @@ def test_changes_come_in_the_order_of_the_guide() -> None:
     ] == kinds(made)
     assert ["01", "02", "03", "04", "06"] == [step.number for step in made.steps]
     assert all(each.step == step.number for step in made.steps for each in step.changes)
-    assert set(EFFECTS) == set(kinds(made))
+    assert set(EFFECTS) == {*kinds(made), *kinds(planned(ranged(), **RANGES))}
 
 
 def test_every_change_has_a_sentence_with_its_facts() -> None:

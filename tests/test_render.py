@@ -19,6 +19,7 @@ from builders import (
     group,
     inventory,
     item,
+    listed,
     networked,
     planned,
     policies_of,
@@ -31,9 +32,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_lib import checks, render, text
-from runbook_lib.plan import Difference, project
+from runbook_lib.checks.network import SERVICES, Comparison, Decision, Hop, Tracer
+from runbook_lib.plan import Difference, project, ranges
 from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, key
 from runbook_lib.render import Lines, Table, csv_cell, escape, plain
+from runbook_lib.rights import Right
+from runbook_lib.scripts import File
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -363,6 +367,16 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
     after = {key(each.id): Verdict.READY for each in machines}
     changes = [(each, "failed", EVIL) for each in made.changes]
     apart = [Difference(resource=EVIL, field=EVIL, expected={EVIL: [EVIL]}, found=None)]
+    strange = listed(EVIL)
+    strange = replace(strange, cloud=EVIL, tags=tuple(replace(each, change_number=EVIL) for each in strange.tags))
+    with_list = replace(world, service_tags={key(strange.id): strange})
+    handed_out = [File(name=EVIL, whom="file.for_linux", count=1, does="file.agent_linux", content=EVIL)]
+    tracer = Tracer(world)
+    paths = [path for each in machines for path in tracer.paths(each, SERVICES)]
+    decision, hop = Decision(access="Deny", rule=EVIL, priority=100), Hop(type=EVIL, route=EVIL)
+    paths += [replace(path, nsgs_read=True, nsg=EVIL, decision=decision, hop=hop) for path in paths]
+    compared = [Comparison(path=each, outcome="differs", nsg=EVIL, decision=decision, hop=hop) for each in paths]
+    compared += [Comparison(path=each, outcome="refused", why=EVIL) for each in paths]
     return {
         "readiness": render.readiness(world, verdicts, after, found, LANGUAGE),
         "findings": render.findings(world, found, LANGUAGE),
@@ -375,6 +389,22 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "policies": render.policies(world, project(world, made.changes), ["westeurope"], LANGUAGE),
         "machines": render.machines(world, machines, LANGUAGE),
         "network": render.network(world, found, LANGUAGE),
+        "truth_table": render.truth_table(world, paths, LANGUAGE),
+        "effective": render.effective(world, compared, LANGUAGE),
+        "options": render.options("none", {"none": (0, 2), "ip_ranges": (None, 2)}, LANGUAGE),
+        "ranges": render.ranges(with_list, ranges(with_list, machines), LANGUAGE),
+        "files": render.files(handed_out, LANGUAGE),
+        "rights": render.rights(
+            [
+                Right(step="04", action=EVIL, scope=f"/subscriptions/{EVIL}", granted=each)
+                for each in (True, False, None)
+            ],
+            [{"properties": {"roleName": EVIL, "permissions": [{"actions": ["*"]}]}}],
+            world.unread,
+            world,
+            LANGUAGE,
+        ),
+        "precheck": render.precheck([(vm.id, "Failed", EVIL, EVIL, EVIL) for vm in machines], {}, world, LANGUAGE),
         "prerequisites": render.prerequisites(found, machines, world, LANGUAGE),
         "unread": render.unread(world, LANGUAGE),
         "comparison": render.comparison(world, after, verdicts, found, LANGUAGE),

@@ -214,9 +214,9 @@ def test_the_outcome_names_every_selected_vm_once(make_run: RunMaker) -> None:
     run.conclude()
     outcome = evidence.read_json(run.folder.path / "outcome.json")
 
-    assert 22 == len(outcome["verdicts"]) == len({each["vm"] for each in outcome["verdicts"]})
+    assert 40 == len(outcome["verdicts"]) == len({each["vm"] for each in outcome["verdicts"]})
     assert all(each["why"] for each in outcome["verdicts"])
-    assert 22 == sum(outcome["counts"].values())
+    assert 40 == sum(outcome["counts"].values())
     assert ("SANDBOX (simulated)", True, False) == (outcome["target"], outcome["complete"], outcome["applied"])
     assert {"comparison.csv", "findings.csv", "plan.csv", "unread.csv"} == {
         path.name for path in (run.folder.path / "tables").iterdir()

@@ -73,6 +73,48 @@ def test_findings_leave_out_what_passes_by_both_rules() -> None:
     ]
 
 
+def test_what_informs_and_is_the_same_for_many_vms_is_said_once() -> None:
+    """
+    Below the rest, with their number; what risks or blocks is said of each VM, and a file has it all.
+    """
+    world = estate(vm("one"), vm("two"), vm("other", power_state="deallocated"), vm("dc", os_type="Linux"))
+    found = checks.judge(world, world.vms.values())
+    table = cells(render.findings(world, found, LANGUAGE))
+    drives = [row for row in table if row["check"] == "Mounted network drives"]
+    whole = cells(render.findings(world, found, LANGUAGE, whole=True))
+
+    assert [("5 VMs", "")] == [(row["vm"], row["resource_group"]) for row in drives]
+    assert drives[0]["finding"].startswith("Which network drives are mounted, only the guest knows")
+    assert ["other"] == [row["vm"] for row in table if row["check"] == "VM agent"]
+    assert ["4 VMs"] == [row["vm"] for row in table if row["check"] == "Domain controller of several"]
+    assert table.index(drives[0]) > max(table.index(row) for row in table if row["vm"] == "other")
+    assert 5 == len([row for row in whole if row["check"] == "Mounted network drives"])
+
+
+def test_what_is_the_same_for_two_vms_is_said_of_each() -> None:
+    """
+    Names are more use than a number as long as there are few.
+    """
+    world = estate(vm("other"))
+    found = checks.judge(world, world.vms.values())
+    table = cells(render.findings(world, found, LANGUAGE))
+
+    assert ["web", "other"] == [row["vm"] for row in table if row["check"] == "Mounted network drives"]
+
+
+def test_the_agents_table_tells_settings_and_extension() -> None:
+    """
+    A setting that is not given is unknown, not off.
+    """
+    extension = Extension(name="VMSnapshot", type="", status="")
+    world = estate(vm(provision_agent=False, allow_extensions=True, extensions=(extension,)), vm("old"))
+    rows = cells(render.machines(world, world.vms.values(), LANGUAGE))
+
+    assert [("no", "yes", "VMSnapshot: unknown"), ("unknown", "unknown", "none")] == [
+        (row["provisioned"], row["extensions_allowed"], row["extension"]) for row in rows
+    ]
+
+
 def test_a_group_is_shown_as_it_names_itself() -> None:
     """
     A subscription's list of VMs has it in capitals.

@@ -17,7 +17,7 @@ import pytest
 import runbook_lib
 from runbook_lib import errors, text
 from runbook_lib.checks import CATALOGUE
-from runbook_lib.parameters import NAMES
+from runbook_lib.parameters import NAMES, schema
 from runbook_lib.plan import EFFECTS
 
 ROOT = Path(runbook_lib.__file__).parent
@@ -121,6 +121,10 @@ def _needed() -> set[str]:
     needed |= {f"parameter.{name}" for name in NAMES}
     needed |= {f"change.{kind}" for kind in EFFECTS}
     needed |= {f"column.{name}" for name in _columns()}
+    options = next(row.choices for row in schema() if row.name == "network_option")
+    needed |= {f"option.{option}.{part}" for option in options for part in ("for", "against")}
+    # Those that `plan.options` may find lacking something.
+    needed |= {f"option.{option}.lacking" for option in ("ip_ranges", "http_proxy")}
     needed |= {f"effect.{check.effect}" for check in CATALOGUE}
     needed |= {f"section.{check.section}" for check in CATALOGUE}
     needed |= {f"check.{check.id}.{part}" for check in CATALOGUE for part in ("title", "guide", "today", "source")}

@@ -235,4 +235,6 @@ WRITERS: dict[str, Callable[[Session, Change], None]] = {
     "discover": _discover,
     "protect": _protect,
     "add-security-rule": _add_security_rule,
+    "add-range-rule": _add_security_rule,
+    "update-range-rule": _add_security_rule,
 }

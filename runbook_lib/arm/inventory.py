@@ -7,18 +7,20 @@ read where the status list does not have it. What cannot be read is recorded as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any
 
-from runbook_lib.arm import shapes
+from runbook_lib.arm import machines, shapes
+from runbook_lib.arm.servicetags import service_tags_list, service_tags_path
 from runbook_lib.arm.session import ArmError, Session
-from runbook_lib.checks.prerequisites import ITEMS, RECOVERY_SERVICES, VAULTS
+from runbook_lib.checks.prerequisites import ITEMS, RECOVERY_SERVICES
+from runbook_lib.checks.vaults import VAULTS
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import Parameters
-from runbook_lib.records import Inventory, Unread, Vault, VirtualMachine, key
+from runbook_lib.records import SERVICE_TAGS, Inventory, Unread, Vault, VirtualMachine, key
 from runbook_lib.selection import select
 
 __all__ = ["API_VERSIONS", "read_inventory"]
@@ -31,8 +33,13 @@ API_VERSIONS = {
     "network": "2026-03-01",
     "vaults": "2026-11-01",
     "backup": "2026-10-01",
+    "disks": "2024-03-02",
+    "locks": "2020-05-01",
 }
 WORKERS = 8
+JOBS = f"{VAULTS}/backupJobs"
+# The service takes 150 reads of jobs an hour (azure-contract, throttling), and a run reads the estate several times.
+MOST_JOB_LISTS = 20
 Json = dict[str, Any]
 
 
@@ -100,9 +107,16 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
     inventory = replace(
         inventory,
         vms={each: vm for each, vm in inventory.vms.items() if f"/subscriptions/{vm.subscription}" in chosen},
-        unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
+        # A selection that finds nothing is told from one of VMs that could not be read.
+        unread=tuple(reader.unread),
     )
-    return _with_vault_settings(reader, _with_instance_views(reader, inventory, asked))
+    if inventory.vms:
+        inventory = _with_vault_settings(reader, inventory)
+        selected = select(inventory, asked)
+        inventory = _with_jobs(reader, _with_instance_views(reader, inventory, selected), selected)
+        if asked.network_option == "ip_ranges":
+            inventory = _with_service_tags(reader, inventory, selected)
+    return replace(inventory, unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))))
 
 
 def _chosen(asked: Parameters, visible: Iterable[str]) -> list[str]:
@@ -143,15 +157,21 @@ def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]
         for row in statuses or ()
         if isinstance(row.get("properties"), dict)
     }
-    machines = _keyed(lists(vms, f"providers/{vms}", "compute"), shapes.virtual_machine)
+    found = _keyed(lists(vms, f"providers/{vms}", "compute"), machines.virtual_machine)
     networks = lists("Microsoft.Network/virtualNetworks", f"{network}/virtualNetworks", "network")
     return {
         "providers": _keyed([provider] if provider else [], shapes.provider),
         "groups": _keyed(lists("Microsoft.Resources/resourceGroups", "resourcegroups", "resources"), shapes.group),
         "vms": {
-            each: replace(vm, **shapes.instance_view(view)) if isinstance(view := views.get(each), dict) else vm
-            for each, vm in machines.items()
+            each: machines.with_instance_view(vm, view) if isinstance(view := views.get(each), dict) else vm
+            for each, vm in found.items()
         },
+        "disks": _keyed(
+            lists("Microsoft.Compute/disks", "providers/Microsoft.Compute/disks", "disks"), machines.managed_disk
+        ),
+        "locks": _keyed(
+            lists("Microsoft.Authorization/locks", "providers/Microsoft.Authorization/locks", "locks"), shapes.lock
+        ),
         "nics": _keyed(
             lists("Microsoft.Network/networkInterfaces", f"{network}/networkInterfaces", "network"),
             shapes.network_interface,
@@ -167,6 +187,9 @@ def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]
         "public_ips": _keyed(
             lists("Microsoft.Network/publicIPAddresses", f"{network}/publicIPAddresses", "network"), shapes.public_ip
         ),
+        "load_balancers": _keyed(
+            lists("Microsoft.Network/loadBalancers", f"{network}/loadBalancers", "network"), shapes.load_balancer
+        ),
     }
 
 
@@ -177,13 +200,8 @@ def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
     items: dict[str, Any] = {}
     for row in rows:
         vault_id = str(row.get("id") or "")
-        kept = reader.rows(
-            vault_id,
-            f"{VAULTS}/backupPolicies",
-            f"{vault_id}/backupPolicies",
-            "backup",
-            **{"$filter": "backupManagementType eq 'AzureIaasVM'"},
-        )
+        # Those for other workloads too: a policy for VMs cannot have the name of one of them.
+        kept = reader.rows(vault_id, f"{VAULTS}/backupPolicies", f"{vault_id}/backupPolicies", "backup")
         held = reader.rows(
             vault_id,
             ITEMS,
@@ -192,7 +210,7 @@ def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
             **{"$filter": "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"},
         )
         found, understood = _items(reader, vault_id, held or ())
-        vault = shapes.vault(row, items_read=held is not None and understood, policies_read=kept is not None)
+        vault = shapes.vault(row, items_read=held is not None and understood, policies=kept)
         vaults[key(vault.id)] = vault
         policies |= _keyed(kept, shapes.policy)
         items |= found
@@ -214,30 +232,24 @@ def _items(reader: _Reader, vault_id: str, rows: Iterable[Json]) -> tuple[dict[s
     return found, understood
 
 
-def _with_instance_views(reader: _Reader, inventory: Inventory, asked: Parameters) -> Inventory:
+def _with_instance_views(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
     """
     Read single instance views where the status list leaves a question: no status, no power state, or running without an
     agent. Only for the selected VMs, for each costs a call.
     """
-    if not inventory.vms:
-        return inventory
     open_questions = [
         vm
-        for vm in select(inventory, asked)
+        for vm in chosen
         if not vm.instance_view or not vm.power_state or (vm.power_state == "running" and vm.agent is None)
     ]
 
     def look(vm: VirtualMachine) -> VirtualMachine:
         view = reader.one(vm.id, "Microsoft.Compute/virtualMachines/instanceView", f"{vm.id}/instanceView", "compute")
-        return vm if view is None else replace(vm, **shapes.instance_view(view))
+        return vm if view is None else machines.with_instance_view(vm, view)
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="instance-view") as pool:
         looked = {key(vm.id): vm for vm in pool.map(look, open_questions)}
-    return replace(
-        inventory,
-        vms={**inventory.vms, **looked},
-        unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
-    )
+    return replace(inventory, vms={**inventory.vms, **looked})
 
 
 def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
@@ -255,8 +267,45 @@ def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="vault") as pool:
         near = [vault for vault in inventory.vaults.values() if vault.location in regions]
         looked = {key(vault.id): vault for vault in pool.map(look, near)}
+    return replace(inventory, vaults={**inventory.vaults, **looked})
+
+
+def _with_jobs(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
+    """
+    Read the running jobs of the vaults that hold a selected VM: the agent is not to be updated meanwhile.
+    """
+    items = (item for vm in chosen for item in inventory.items_of(vm.id) if not item.soft_deleted)
+    holding = dict.fromkeys(each for item in items if (each := key(item.vault_id)) in inventory.vaults)
+    vaults = [inventory.vaults[each] for each in holding][:MOST_JOB_LISTS]
+
+    def look(vault: Vault) -> list[Json] | None:
+        running = "backupManagementType eq 'AzureIaasVM' and status eq 'InProgress'"
+        return reader.rows(vault.id, JOBS, f"{vault.id}/backupJobs", "backup", **{"$filter": running})
+
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="jobs") as pool:
+        lists = list(zip(vaults, pool.map(look, vaults), strict=True))
+    read = {key(vault.id): replace(vault, jobs_read=True) for vault, rows in lists if rows is not None}
     return replace(
         inventory,
-        vaults={**inventory.vaults, **looked},
-        unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))),
+        vaults={**inventory.vaults, **read},
+        jobs=_keyed((row for _, rows in lists for row in rows or ()), shapes.backup_job),
     )
+
+
+def _with_service_tags(reader: _Reader, inventory: Inventory, chosen: Sequence[VirtualMachine]) -> Inventory:
+    """
+    Read the service tags list once: it is the same wherever it is asked for.
+    """
+    first = chosen[0]
+    path = service_tags_path(first.subscription, first.location)
+    body = reader.one(path, SERVICE_TAGS, path, "network")
+    if body is None:
+        return inventory
+    try:
+        found = service_tags_list(body, first.subscription, {vm.location for vm in chosen})
+    except ValueError as error:
+        reader.unread.append(
+            Unread(scope=path, what=SERVICE_TAGS, status=200, code="MalformedBody", message=str(error))
+        )
+        return inventory
+    return replace(inventory, service_tags={key(found.id): found})

@@ -20,8 +20,15 @@ from runbook_lib.journal import Journal
 
 __all__ = ["CallLog", "ReadOnlyGuard", "public_url"]
 
-# POST operations that change nothing (azure-contract: protection status and its like).
-_READING_POSTS = (re.compile(r"/providers/microsoft\.recoveryservices/locations/[^/]+/backupstatus$"),)
+# POST operations that change nothing: questions about protection, and about the rules and routes that hold for a
+# network interface (azure-contract, sections 7 and 8.3).
+_READING_POSTS = tuple(
+    re.compile(f"/providers/microsoft\\.recoveryservices/locations/[^/]+/{word}$")
+    for word in ("backupprevalidateprotection", "backupstatus", "backupvalidatefeatures")
+) + tuple(
+    re.compile(f"/providers/microsoft\\.network/networkinterfaces/[^/]+/{word}$")
+    for word in ("effectivenetworksecuritygroups", "effectiveroutetable")
+)
 # Signed polling URLs carry a certificate and a signature: not secret, but no business of a journal (real-shapes).
 _KEPT_QUERY = frozenset({"api-version", "$filter", "$expand", "$skiptoken", "statusonly"})
 

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from runbook_lib.arm.wire import Json, as_list, as_object, as_text, base, id_of, located, name_of, properties_of
 from runbook_lib.parameters import location_name
 from runbook_lib.policy import terms
 from runbook_lib.records import (
-    Agent,
-    Extension,
+    BackupJob,
     IpConfiguration,
+    LoadBalancer,
+    Lock,
     NetworkInterface,
     Policy,
     ProtectedItem,
@@ -30,15 +32,15 @@ from runbook_lib.records import (
     Subnet,
     Subscription,
     Vault,
-    VirtualMachine,
 )
 
 __all__ = [
+    "backup_job",
     "group",
-    "instance_view",
+    "load_balancer",
+    "lock",
     "network_interface",
     "policy",
-    "power_state",
     "protected_item",
     "provider",
     "public_ip",
@@ -48,45 +50,15 @@ __all__ = [
     "subscription",
     "vault",
     "vault_settings",
-    "virtual_machine",
 ]
 
-Json = dict[str, Any]
 # The service's word for "never".
 NEVER = datetime(2001, 1, 1, tzinfo=UTC)
 _PROTECTION = {"irpending": "on", "protected": "on", "protectionstopped": "stopped"}
 
 
-def _object(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _properties(row: Json) -> Json:
-    return _object(row.get("properties"))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _id(value: Any) -> str:
-    return _text(_object(value).get("id"))
-
-
-def _name(row: Json) -> str:
-    return _text(row.get("name")) or _text(row.get("id")).rstrip("/").rsplit("/", 1)[-1]
-
-
-def _base(row: Json) -> Json:
-    return {"id": _text(row.get("id")), "name": _name(row)}
-
-
-def _located(row: Json) -> Json:
-    return _base(row) | {"location": location_name(_text(row.get("location")))}
+def _ids(value: Any) -> tuple[str, ...]:
+    return tuple(id_of(each) for each in as_list(value) if id_of(each))
 
 
 def subscription(row: Json) -> Subscription:
@@ -94,10 +66,10 @@ def subscription(row: Json) -> Subscription:
     Read a subscription; its name is what people call it.
     """
     return Subscription(
-        id=_text(row.get("id")) or f"/subscriptions/{_text(row.get('subscriptionId'))}",
-        name=_text(row.get("displayName")) or _text(row.get("subscriptionId")),
-        state=_text(row.get("state")),
-        tenant=_text(row.get("tenantId")),
+        id=as_text(row.get("id")) or f"/subscriptions/{as_text(row.get('subscriptionId'))}",
+        name=as_text(row.get("displayName")) or as_text(row.get("subscriptionId")),
+        state=as_text(row.get("state")),
+        tenant=as_text(row.get("tenantId")),
     )
 
 
@@ -105,18 +77,18 @@ def provider(row: Json) -> Provider:
     """
     Read a resource provider and where it offers vaults.
     """
-    kinds = [_object(each) for each in _list(row.get("resourceTypes"))]
+    kinds = [as_object(each) for each in as_list(row.get("resourceTypes"))]
     offered = [
         each
         for kind in kinds
-        if _text(kind.get("resourceType")).lower() == "vaults"
-        for each in _list(kind.get("locations"))
+        if as_text(kind.get("resourceType")).lower() == "vaults"
+        for each in as_list(kind.get("locations"))
     ]
     return Provider(
-        id=_text(row.get("id")),
-        name=_text(row.get("namespace")),
-        registration_state=_text(row.get("registrationState")),
-        vault_locations=tuple(sorted({location_name(_text(each)) for each in offered})),
+        id=as_text(row.get("id")),
+        name=as_text(row.get("namespace")),
+        registration_state=as_text(row.get("registrationState")),
+        vault_locations=tuple(sorted({location_name(as_text(each)) for each in offered})),
     )
 
 
@@ -124,98 +96,27 @@ def group(row: Json) -> ResourceGroup:
     """
     Read a resource group.
     """
-    return ResourceGroup(**_located(row))
-
-
-def virtual_machine(row: Json) -> VirtualMachine:
-    """
-    Read a VM without its run-time status.
-    """
-    properties = _properties(row)
-    storage = _object(properties.get("storageProfile"))
-    os_disk = _object(storage.get("osDisk"))
-    data_disks = [_object(each) for each in _list(storage.get("dataDisks"))]
-    network = _object(properties.get("networkProfile"))
-    tags = {name: _text(value) for name, value in _object(row.get("tags")).items()}
-    return VirtualMachine(
-        **_located(row),
-        size=_text(_object(properties.get("hardwareProfile")).get("vmSize")),
-        os_type=_os_type(properties, os_disk),
-        tags=tags,
-        data_disks=len(data_disks),
-        # Neither vhd nor managedDisk was seen too: only a vhd says that a disk is in a storage account.
-        unmanaged_disks=any(_object(disk.get("vhd")) for disk in [os_disk, *data_disks]),
-        nic_ids=tuple(_id(each) for each in _list(network.get("networkInterfaces")) if _id(each)),
-    )
-
-
-def _os_type(properties: Json, os_disk: Json) -> str:
-    said = _text(os_disk.get("osType"))
-    profile = _object(properties.get("osProfile"))
-    if said:
-        return said.capitalize()
-    if profile.get("windowsConfiguration") is not None:
-        return "Windows"
-    return "Linux" if profile.get("linuxConfiguration") is not None else ""
-
-
-def power_state(view: Json) -> str:
-    """
-    Find the power state among an instance view's statuses: by its prefix, for order and set vary.
-    """
-    for status in _list(view.get("statuses")):
-        code = _text(_object(status).get("code"))
-        if code.lower().startswith("powerstate/"):
-            return code.split("/", 1)[1].lower()
-    return ""
-
-
-def instance_view(view: Json) -> Json:
-    """
-    Read an instance view as the fields of a `VirtualMachine`.
-    """
-    return {
-        "instance_view": True,
-        "power_state": power_state(view),
-        "agent": _agent(view),
-        "extensions": tuple(_extensions(view)),
-    }
-
-
-def _agent(view: Json) -> Agent | None:
-    given = view.get("vmAgent")
-    if not isinstance(given, dict):
-        return None
-    first = next((_object(each) for each in _list(given.get("statuses"))), {})
-    return Agent(
-        status=_text(first.get("displayStatus")) or _text(first.get("code")),
-        version=_text(given.get("vmAgentVersion")),
-        message=_text(first.get("message")),
-    )
-
-
-def _extensions(view: Json) -> Iterator[Extension]:
-    for row in map(_object, _list(view.get("extensions"))):
-        first = next((_object(each) for each in _list(row.get("statuses"))), {})
-        yield Extension(name=_name(row), type=_text(row.get("type")), status=_text(first.get("displayStatus")))
+    return ResourceGroup(**located(row))
 
 
 def network_interface(row: Json) -> NetworkInterface:
     """
     Read a network interface.
     """
-    properties = _properties(row)
-    configurations = [_properties(_object(each)) for each in _list(properties.get("ipConfigurations"))]
+    properties = properties_of(row)
+    configurations = [properties_of(as_object(each)) for each in as_list(properties.get("ipConfigurations"))]
     return NetworkInterface(
-        **_located(row),
-        vm_id=_id(properties.get("virtualMachine")),
-        nsg_id=_id(properties.get("networkSecurityGroup")),
+        **located(row),
+        vm_id=id_of(properties.get("virtualMachine")),
+        nsg_id=id_of(properties.get("networkSecurityGroup")),
         primary=properties.get("primary") is True,
         ip_configurations=tuple(
             IpConfiguration(
-                subnet_id=_id(each.get("subnet")),
-                private_ip=_text(each.get("privateIPAddress")),
-                public_ip_id=_id(each.get("publicIPAddress")),
+                subnet_id=id_of(each.get("subnet")),
+                private_ip=as_text(each.get("privateIPAddress")),
+                public_ip_id=id_of(each.get("publicIPAddress")),
+                asg_ids=_ids(each.get("applicationSecurityGroups")),
+                backend_pool_ids=_ids(each.get("loadBalancerBackendAddressPools")),
             )
             for each in configurations
         ),
@@ -224,53 +125,70 @@ def network_interface(row: Json) -> NetworkInterface:
 
 def subnets(row: Json) -> Iterator[Subnet]:
     """
-    Read the subnets of a virtual network.
+    Read the subnets of a virtual network, with what they have of it: its space, its peerings and its gateway.
     """
-    for each in map(_object, _list(_properties(row).get("subnets"))):
-        properties = _properties(each)
-        prefixes = [_text(properties.get("addressPrefix")), *map(_text, _list(properties.get("addressPrefixes")))]
+    network = properties_of(row)
+    peerings = [properties_of(as_object(each)) for each in as_list(network.get("virtualNetworkPeerings"))]
+    connected = [each for each in peerings if as_text(each.get("peeringState")).lower() == "connected"]
+    names = {name_of(as_object(each)).lower() for each in as_list(network.get("subnets"))}
+    surroundings: Json = {
+        "space": _space(network.get("addressSpace")),
+        "peered": tuple(prefix for each in connected for prefix in _space(each.get("remoteAddressSpace"))),
+        "gateway": "gatewaysubnet" in names or any(each.get("useRemoteGateways") is True for each in connected),
+    }
+    for each in map(as_object, as_list(properties_of(row).get("subnets"))):
+        properties = properties_of(each)
+        prefixes = [as_text(properties.get("addressPrefix")), *map(as_text, as_list(properties.get("addressPrefixes")))]
         yield Subnet(
-            **_base(each),
-            nsg_id=_id(properties.get("networkSecurityGroup")),
-            route_table_id=_id(properties.get("routeTable")),
-            nat_gateway_id=_id(properties.get("natGateway")),
+            **base(each),
+            nsg_id=id_of(properties.get("networkSecurityGroup")),
+            route_table_id=id_of(properties.get("routeTable")),
+            nat_gateway_id=id_of(properties.get("natGateway")),
             prefixes=tuple(dict.fromkeys(each for each in prefixes if each)),
+            # Only a subnet made with it says so; the older ones have access by default.
+            default_outbound_access=properties.get("defaultOutboundAccess") is not False,
+            service_endpoints=tuple(
+                as_text(as_object(each).get("service")) for each in as_list(properties.get("serviceEndpoints"))
+            ),
+            **surroundings,
         )
+
+
+def _space(value: Any) -> tuple[str, ...]:
+    return tuple(map(as_text, as_list(as_object(value).get("addressPrefixes"))))
 
 
 def security_group(row: Json) -> SecurityGroup:
     """
     Read a network security group and its own rules, ordered by direction and priority.
     """
-    rules = [_rule(_object(each)) for each in _list(_properties(row).get("securityRules"))]
-    return SecurityGroup(**_located(row), rules=tuple(sorted(rules, key=lambda each: (each.direction, each.priority))))
+    rules = [_rule(as_object(each)) for each in as_list(properties_of(row).get("securityRules"))]
+    return SecurityGroup(**located(row), rules=tuple(sorted(rules, key=lambda each: (each.direction, each.priority))))
 
 
 def _rule(row: Json) -> SecurityRule:
-    given = _properties(row)
+    given = properties_of(row)
     priority = given.get("priority")
     return SecurityRule(
-        name=_name(row),
-        direction=_text(given.get("direction")).capitalize(),
-        access=_text(given.get("access")).capitalize(),
+        name=name_of(row),
+        direction=as_text(given.get("direction")).capitalize(),
+        access=as_text(given.get("access")).capitalize(),
         priority=priority if isinstance(priority, int) else 0,
-        protocol=_text(given.get("protocol")).capitalize(),
-        sources=_prefixes(given, "source"),
-        destinations=_prefixes(given, "destination"),
+        protocol=as_text(given.get("protocol")).capitalize(),
+        sources=_both(given, "sourceAddressPrefix", "sourceAddressPrefixes"),
+        destinations=_both(given, "destinationAddressPrefix", "destinationAddressPrefixes"),
         ports=_both(given, "destinationPortRange", "destinationPortRanges"),
+        source_ports=_both(given, "sourcePortRange", "sourcePortRanges"),
+        source_asg_ids=_ids(given.get("sourceApplicationSecurityGroups")),
+        destination_asg_ids=_ids(given.get("destinationApplicationSecurityGroups")),
     )
-
-
-def _prefixes(given: Json, side: str) -> tuple[str, ...]:
-    groups = tuple(_id(each) for each in _list(given.get(f"{side}ApplicationSecurityGroups")) if _id(each))
-    return _both(given, f"{side}AddressPrefix", f"{side}AddressPrefixes") + groups
 
 
 def _both(given: Json, single: str, plural: str) -> tuple[str, ...]:
     """
     Merge a member's two forms: either may be absent, empty or filled, and both may be.
     """
-    found = [_text(given.get(single)), *map(_text, _list(given.get(plural)))]
+    found = [as_text(given.get(single)), *map(as_text, as_list(given.get(plural)))]
     return tuple(dict.fromkeys(each for each in found if each))
 
 
@@ -278,18 +196,19 @@ def route_table(row: Json) -> RouteTable:
     """
     Read a route table.
     """
-    routes = [_object(each) for each in _list(_properties(row).get("routes"))]
+    routes = [as_object(each) for each in as_list(properties_of(row).get("routes"))]
     return RouteTable(
-        **_located(row),
+        **located(row),
         routes=tuple(
             Route(
-                name=_name(each),
-                prefix=_text(_properties(each).get("addressPrefix")),
-                next_hop_type=_text(_properties(each).get("nextHopType")),
-                next_hop_ip=_text(_properties(each).get("nextHopIpAddress")),
+                name=name_of(each),
+                prefix=as_text(properties_of(each).get("addressPrefix")),
+                next_hop_type=as_text(properties_of(each).get("nextHopType")),
+                next_hop_ip=as_text(properties_of(each).get("nextHopIpAddress")),
             )
             for each in routes
         ),
+        bgp_propagation=properties_of(row).get("disableBgpRoutePropagation") is not True,
     )
 
 
@@ -297,14 +216,74 @@ def public_ip(row: Json) -> PublicIp:
     """
     Read a public IP address.
     """
-    return PublicIp(**_located(row), address=_text(_properties(row).get("ipAddress")))
+    given = properties_of(row)
+    return PublicIp(
+        **located(row),
+        address=as_text(given.get("ipAddress")),
+        static=as_text(given.get("publicIPAllocationMethod")).lower() == "static",
+    )
 
 
-def vault(row: Json, *, items_read: bool, policies_read: bool) -> Vault:
+def load_balancer(row: Json) -> LoadBalancer:
+    """
+    Read a load balancer; a rule names one backend pool in old answers, and several in new ones.
+    """
+    given = properties_of(row)
+    frontends = [properties_of(as_object(each)) for each in as_list(given.get("frontendIPConfigurations"))]
+    balancing = [properties_of(as_object(each)) for each in as_list(given.get("loadBalancingRules"))]
+    letting_out = [each for each in balancing if each.get("disableOutboundSnat") is not True]
+    letting_out += [properties_of(as_object(each)) for each in as_list(given.get("outboundRules"))]
+    pools = [
+        pool
+        for each in letting_out
+        for pool in (id_of(each.get("backendAddressPool")), *_ids(each.get("backendAddressPools")))
+    ]
+    return LoadBalancer(
+        **located(row),
+        sku=as_text(as_object(row.get("sku")).get("name")) or "Basic",
+        public=any(id_of(each.get("publicIPAddress")) or id_of(each.get("publicIPPrefix")) for each in frontends),
+        pool_ids=_ids(given.get("backendAddressPools")),
+        outbound_pool_ids=tuple(dict.fromkeys(pool for pool in pools if pool)),
+    )
+
+
+def lock(row: Json) -> Lock:
+    """
+    Read a management lock; what it holds stands before its own part of its id.
+    """
+    return Lock(
+        **base(row),
+        scope=re.split("/providers/Microsoft.Authorization/locks/", as_text(row.get("id")), flags=re.IGNORECASE)[0],
+        level=as_text(properties_of(row).get("level")),
+    )
+
+
+def backup_job(row: Json) -> BackupJob:
+    """
+    Read a job of a vault.
+    """
+    given = properties_of(row)
+    return BackupJob(
+        **base(row),
+        vault_id=re.split("/backupJobs/", as_text(row.get("id")), flags=re.IGNORECASE)[0],
+        container=as_text(given.get("containerName")),
+        operation=as_text(given.get("operation")),
+    )
+
+
+def vault(row: Json, *, items_read: bool, policies: list[Json] | None) -> Vault:
     """
     Read a vault as a list shows it: without its settings.
+
+    Args:
+        policies: its policies for all workloads, None when they could not be read.
     """
-    return Vault(**_located(row), items_read=items_read, policies_read=policies_read)
+    return Vault(
+        **located(row),
+        items_read=items_read,
+        policies_read=policies is not None,
+        other_policies=tuple(name_of(each) for each in policies or () if not _for_vms(each)),
+    )
 
 
 def vault_settings(body: Json | None, storage: Json | None) -> Json:
@@ -317,22 +296,23 @@ def vault_settings(body: Json | None, storage: Json | None) -> Json:
         body: the vault as a GET shows it; None when it could not be read.
         storage: its storage configuration, likewise.
     """
-    properties = _properties(body or {})
-    redundancy = _object(properties.get("redundancySettings"))
-    security = _object(properties.get("securitySettings"))
-    config = _properties(storage or {})
-    locked = {"locked": True, "unlocked": False}.get(_text(config.get("storageTypeState")).lower())
+    properties = properties_of(body or {})
+    redundancy = as_object(properties.get("redundancySettings"))
+    security = as_object(properties.get("securitySettings"))
+    config = properties_of(storage or {})
+    locked = {"locked": True, "unlocked": False}.get(as_text(config.get("storageTypeState")).lower())
     crr = (
-        _text(redundancy.get("crossRegionRestore")).lower() == "enabled" or config.get("crossRegionRestoreFlag") is True
+        as_text(redundancy.get("crossRegionRestore")).lower() == "enabled"
+        or config.get("crossRegionRestoreFlag") is True
     )
     return {
-        "redundancy": _text(redundancy.get("standardTierStorageRedundancy"))
-        or _text(config.get("storageType"))
-        or _text(config.get("storageModelType")),
+        "redundancy": as_text(redundancy.get("standardTierStorageRedundancy"))
+        or as_text(config.get("storageType"))
+        or as_text(config.get("storageModelType")),
         "cross_region_restore": crr,
         "redundancy_locked": locked,
-        "soft_delete": _text(_object(security.get("softDeleteSettings")).get("softDeleteState")),
-        "immutability": _text(_object(security.get("immutabilitySettings")).get("state")),
+        "soft_delete": as_text(as_object(security.get("softDeleteSettings")).get("softDeleteState")),
+        "immutability": as_text(as_object(security.get("immutabilitySettings")).get("state")),
     }
 
 
@@ -340,17 +320,21 @@ def policy(row: Json) -> Policy | None:
     """
     Read a policy; None when it is not for Azure VMs: a vault's list mixes all kinds.
     """
-    properties = _properties(row)
-    if _text(properties.get("backupManagementType")).lower() != "azureiaasvm":
+    properties = properties_of(row)
+    if not _for_vms(row):
         return None
-    arm_id = _text(row.get("id"))
+    arm_id = as_text(row.get("id"))
     return Policy(
         id=arm_id,
-        name=_name(row),
+        name=name_of(row),
         vault_id=re.split("/backupPolicies/", arm_id, flags=re.IGNORECASE)[0],
         terms=terms(properties),
         properties={name: value for name, value in properties.items() if name != "protectedItemsCount"},
     )
+
+
+def _for_vms(row: Json) -> bool:
+    return as_text(properties_of(row).get("backupManagementType")).lower() == "azureiaasvm"
 
 
 def protected_item(row: Json) -> ProtectedItem | None:
@@ -360,26 +344,26 @@ def protected_item(row: Json) -> ProtectedItem | None:
     Raises:
         ValueError: it does not name an ARM VM: what it protects cannot be told.
     """
-    properties = _properties(row)
-    source = _text(properties.get("virtualMachineId")) or _text(properties.get("sourceResourceId"))
-    if _text(properties.get("protectedItemType")).lower() == "microsoft.classiccompute/virtualmachines":
+    properties = properties_of(row)
+    source = as_text(properties.get("virtualMachineId")) or as_text(properties.get("sourceResourceId"))
+    if as_text(properties.get("protectedItemType")).lower() == "microsoft.classiccompute/virtualmachines":
         return None
     if "/providers/microsoft.compute/virtualmachines/" not in source.lower():
-        raise ValueError(f"{_text(row.get('id'))}: a protected item that names no VM")
-    arm_id = _text(row.get("id"))
-    state = _text(properties.get("protectionState"))
+        raise ValueError(f"{as_text(row.get('id'))}: a protected item that names no VM")
+    arm_id = as_text(row.get("id"))
+    state = as_text(properties.get("protectionState"))
     return ProtectedItem(
         id=arm_id,
-        name=_name(row),
+        name=name_of(row),
         vault_id=re.split("/backupFabrics/", arm_id, flags=re.IGNORECASE)[0],
         source_id=source,
-        policy_id=_text(properties.get("policyId")),
+        policy_id=as_text(properties.get("policyId")),
         protection=_PROTECTION.get(state.lower(), state.lower()),
         soft_deleted=properties.get("isScheduledForDeferredDelete") is True,
         protection_state=state,
-        protection_status=_text(properties.get("protectionStatus")),
-        health_status=_text(properties.get("healthStatus")),
-        last_backup_status=_text(properties.get("lastBackupStatus")),
+        protection_status=as_text(properties.get("protectionStatus")),
+        health_status=as_text(properties.get("healthStatus")),
+        last_backup_status=as_text(properties.get("lastBackupStatus")),
         last_backup_time=_time(properties.get("lastBackupTime")),
     )
 

@@ -4,7 +4,8 @@ The check catalogue: pure functions from an inventory to findings, and the ladde
 Pure: no I/O, no clock; the time is the inventory's own. Imports `policy`, `records` and `text`.
 """
 
+from runbook_lib.checks.agent import BACKUP_EXTENSIONS
 from runbook_lib.checks.catalogue import CATALOGUE, Check, judge
 from runbook_lib.checks.verdicts import verdict, verdicts
 
-__all__ = ["CATALOGUE", "Check", "judge", "verdict", "verdicts"]
+__all__ = ["BACKUP_EXTENSIONS", "CATALOGUE", "Check", "judge", "verdict", "verdicts"]

@@ -1,5 +1,5 @@
 """
-The guide's first two prerequisites: a vault in the VM's own region, and what is protected already.
+The guide's first two prerequisites: a region that offers vaults, and what is protected already.
 """
 
 from __future__ import annotations
@@ -7,13 +7,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from runbook_lib.checks.result import result
+from runbook_lib.checks.vaults import VAULTS
+from runbook_lib.parameters import Parameters
+from runbook_lib.placement import entry_of, vault_of
 from runbook_lib.policy import longest_gap
-from runbook_lib.records import Finding, Inventory, ProtectedItem, Status, VirtualMachine, key
+from runbook_lib.records import Finding, Inventory, ProtectedItem, Status, Vault, VirtualMachine, key
 
-__all__ = ["protection", "region"]
+__all__ = ["ITEMS", "RECOVERY_SERVICES", "listed", "protection", "region"]
 
 RECOVERY_SERVICES = "Microsoft.RecoveryServices"
-VAULTS = "Microsoft.RecoveryServices/vaults"
 # What a healthy item reports; anything else is either a fault or not understood.
 HEALTHY = ("healthy", "")
 PASSED = ("passed", "actionsuggested", "")
@@ -22,19 +25,19 @@ SKEW = timedelta(hours=1)
 ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems"
 
 
-def region(inventory: Inventory, vm: VirtualMachine) -> Finding:
+def region(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
     """
     Judge whether a vault can stand in the VM's region: the vault must be where the VM is.
     """
     provider = inventory.providers.get(key(f"/subscriptions/{vm.subscription}/providers/{RECOVERY_SERVICES}"))
     if provider is None or not provider.vault_locations:
-        return _finding("region", vm, Status.UNKNOWN, "unread", location=vm.location)
+        return result("region", vm, Status.UNKNOWN, "unread", location=vm.location)
     if vm.location in provider.vault_locations:
-        return _finding("region", vm, Status.PASS, "offered", location=vm.location)
-    return _finding("region", vm, Status.FAIL, "not_offered", location=vm.location)
+        return result("region", vm, Status.PASS, "offered", location=vm.location)
+    return result("region", vm, Status.FAIL, "not_offered", location=vm.location)
 
 
-def protection(inventory: Inventory, vm: VirtualMachine) -> Finding:
+def protection(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
     """
     Judge whether the VM is protected, by its full ARM id over every vault that could be read.
     """
@@ -45,59 +48,88 @@ def protection(inventory: Inventory, vm: VirtualMachine) -> Finding:
         return _running(inventory, vm, running[0])
     if unread := _unread_vaults(inventory, vm):
         # A vault that nobody could look into may protect this VM: "not protected" would be a guess.
-        return _finding("protection", vm, Status.UNKNOWN, "unread", vaults=", ".join(unread))
+        return result("protection", vm, Status.UNKNOWN, "unread", vaults=", ".join(unread))
     if live:
-        return _finding("protection", vm, Status.WARN, "stopped", vault=_vault_name(inventory, live[0]))
+        return result("protection", vm, Status.WARN, "stopped", vault=_vault_name(inventory, vm, live[0]))
     if items:
-        return _finding("protection", vm, Status.FAIL, "soft_deleted", vault=_vault_name(inventory, items[0]))
-    return _finding("protection", vm, Status.PASS, "none")
+        return result("protection", vm, Status.FAIL, "soft_deleted", vault=_vault_name(inventory, vm, items[0]))
+    return result("protection", vm, Status.PASS, "none")
 
 
 def _running(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> Finding:
     facts: dict[str, Any] = {
-        "vault": _vault_name(inventory, item),
+        "vault": _vault_name(inventory, vm, item),
         "state": item.protection_state or "unknown",
         "health": item.health_status or item.protection_status or "unknown",
         "last_backup": item.last_backup_time.isoformat(timespec="minutes") if item.last_backup_time else "never",
         "last_status": item.last_backup_status or "unknown",
     }
     if item.protection != "on":
-        return _finding("protection", vm, Status.FAIL, "error", **facts)
+        return result("protection", vm, Status.FAIL, "error", **facts)
     if item.protection_status.lower() == "unhealthy" or item.health_status.lower() == "actionrequired":
-        return _finding("protection", vm, Status.FAIL, "unhealthy", **facts)
+        return result("protection", vm, Status.FAIL, "unhealthy", **facts)
     if item.protection_status.lower() not in HEALTHY or item.health_status.lower() not in PASSED:
-        return _finding("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
+        return result("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
     if item.protection_state == "IRPending" and item.last_backup_status.lower() != "failed":
-        return _finding("protection", vm, Status.PASS, "pending", **facts)
+        return result("protection", vm, Status.PASS, "pending", **facts)
     if not item.last_backup_status.startswith("Completed") or item.last_backup_time is None:
-        return _finding("protection", vm, Status.FAIL, "last_failed", **facts)
+        return result("protection", vm, Status.FAIL, "last_failed", **facts)
     policy = inventory.policies.get(key(item.policy_id))
     allowed = longest_gap(policy) if policy else None
     if allowed is None:
-        return _finding("protection", vm, Status.UNKNOWN, "policy_unread", **facts)
+        return result("protection", vm, Status.UNKNOWN, "policy_unread", **facts)
     age = inventory.read_at - item.last_backup_time
     facts |= {"age_hours": _hours(age), "allowed_hours": _hours(allowed)}
     if age < -SKEW:
-        return _finding("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
+        return result("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
     if age > allowed:
-        return _finding("protection", vm, Status.FAIL, "stale", **facts)
-    return _finding("protection", vm, Status.PASS, "protected", **facts)
+        return result("protection", vm, Status.FAIL, "stale", **facts)
+    return result("protection", vm, Status.PASS, "protected", **facts)
 
 
 def _hours(span: timedelta) -> int:
     return int(span / timedelta(hours=1))
 
 
-def _vault_name(inventory: Inventory, item: ProtectedItem) -> str:
+def _vault_name(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> str:
+    """
+    Name a VM's vault, with its subscription where that is not the VM's own.
+    """
     vault = inventory.vaults.get(key(item.vault_id))
-    return vault.name if vault else item.vault_id.rsplit("/", 1)[-1]
+    name = vault.name if vault else item.vault_id.rsplit("/", 1)[-1]
+    if item.subscription == vm.subscription:
+        return name
+    subscription = inventory.subscriptions.get(f"/subscriptions/{item.subscription}")
+    return f"{name} ({subscription.name if subscription else item.subscription})"
 
 
 def _unread_vaults(inventory: Inventory, vm: VirtualMachine) -> list[str]:
     # Only vaults of the VM's region can hold it, but a list of vaults that failed may hide one of them.
     blind = [gap.scope for gap in inventory.unread if gap.what == VAULTS]
-    return blind + [v.name for v in inventory.vaults.values() if not v.items_read and v.location == vm.location]
+    return blind + [v.name for v in inventory.dark_vaults if v.location == vm.location]
 
 
-def _finding(check: str, vm: VirtualMachine, status: Status, case: str, **facts: Any) -> Finding:
-    return Finding(check=check, resource=vm.id, status=status, guide=status, case=case, facts=facts)
+def listed(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
+    """
+    Say whether the portal lists the VM among those that its vault can protect, and if not, why.
+    """
+    entry = entry_of(inventory, vm)
+    if entry:
+        case = "stopped" if entry.protection == "stopped" else "protected"
+        return result("listed", vm, Status.NOT_NEEDED, case, vault=_vault_name(inventory, vm, entry))
+    vault_id = vault_of(inventory, vm, asked)
+    vault = inventory.vaults.get(key(vault_id))
+    facts: dict[str, Any] = {"vault": vault_id.rsplit("/", 1)[-1], "location": vault.location if vault else vm.location}
+    status, case = _list_of(inventory, vm, vault, vault_id)
+    return result("listed", vm, status, case, **facts)
+
+
+def _list_of(inventory: Inventory, vm: VirtualMachine, vault: Vault | None, vault_id: str) -> tuple[Status, str]:
+    if vault is None:
+        unread = inventory.unread_under(vault_id, VAULTS)
+        return (Status.UNKNOWN, "unread") if unread else (Status.PASS, "planned")
+    if vault.location != vm.location:
+        return Status.FAIL, "other_region"
+    if vault.subscription != vm.subscription:
+        return Status.WARN, "other_subscription"
+    return (Status.WARN, "soft_deleted") if inventory.items_of(vm.id) else (Status.PASS, "listed")

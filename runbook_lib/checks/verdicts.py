@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runbook_lib.checks.catalogue import CATALOGUE
+from runbook_lib.checks.result import GUEST
 from runbook_lib.records import Finding, Status, Verdict
 
 __all__ = ["verdict", "verdicts"]
@@ -21,7 +22,7 @@ def verdict(findings: Iterable[Finding]) -> tuple[Verdict, tuple[str, ...]]:
     """
     blocking = [finding for finding in findings if finding.check in _BLOCKING]
     for status, rung in ((Status.FAIL, Verdict.BLOCKED), (Status.UNKNOWN, Verdict.UNDETERMINED)):
-        if decisive := tuple(finding.check for finding in blocking if finding.status is status):
+        if decisive := tuple(each.check for each in blocking if each.status is status and each.case != GUEST):
             return rung, decisive
     case = next((finding.case for finding in blocking if finding.check == "protection"), None)
     if case is None:

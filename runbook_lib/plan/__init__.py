@@ -5,8 +5,23 @@ Pure: no I/O, no clock. `build` makes the plan, `effects` projects it, `drift` c
 Imports `checks`, `errors`, `parameters`, `policy`, `records` and `selection`.
 """
 
-from runbook_lib.plan.build import build, place_of
+from runbook_lib.plan.build import build, going_on
 from runbook_lib.plan.drift import Difference, compare, moved, plan_digest
 from runbook_lib.plan.effects import EFFECTS, is_done, project
+from runbook_lib.plan.options import rules_by_option
+from runbook_lib.plan.ranges import Ranges, ranges
 
-__all__ = ["EFFECTS", "Difference", "build", "compare", "is_done", "moved", "place_of", "plan_digest", "project"]
+__all__ = [
+    "EFFECTS",
+    "Difference",
+    "Ranges",
+    "build",
+    "compare",
+    "going_on",
+    "is_done",
+    "moved",
+    "plan_digest",
+    "project",
+    "ranges",
+    "rules_by_option",
+]

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from runbook_lib import checks
-from runbook_lib.checks.prerequisites import RECOVERY_SERVICES, VAULTS
+from runbook_lib.checks.prerequisites import RECOVERY_SERVICES
+from runbook_lib.checks.vaults import VAULTS
 from runbook_lib.errors import InvalidParameters, PlanRefused
-from runbook_lib.parameters import Parameters, fill_name
+from runbook_lib.parameters import Parameters
+from runbook_lib.placement import place_of
 from runbook_lib.plan.drift import freeze, plan_digest
 from runbook_lib.plan.network import plan_network
-from runbook_lib.plan.wanted import Job, Notes, Place, Wanted
+from runbook_lib.plan.wanted import Job, Notes, Wanted
 from runbook_lib.policy import described, differences, is_built_in
 from runbook_lib.records import (
     Change,
@@ -30,28 +32,9 @@ from runbook_lib.records import (
 )
 from runbook_lib.selection import accepted_risk, select
 
-__all__ = ["build", "place_of"]
+__all__ = ["build", "going_on"]
 
 GROUPS = "Microsoft.Resources/resourceGroups"
-
-
-def place_of(vm: VirtualMachine, asked: Parameters) -> Place:
-    """
-    Say which vault a VM belongs into: one per region, named by the templates.
-
-    Raises:
-        InvalidParameters: a template makes a name that ARM refuses, with the region's name in it.
-    """
-    subscription = vm.subscription if asked.vault_subscription == "same" else asked.vault_subscription.lower()
-    words = {"location": vm.location, "subscription": subscription}
-    group_id = (
-        f"/subscriptions/{subscription}/resourceGroups/{fill_name('resource_group', asked.resource_group, **words)}"
-    )
-    return Place(
-        location=vm.location,
-        group_id=group_id,
-        vault_id=f"{group_id}/providers/{VAULTS}/{fill_name('vault_name', asked.vault_name, **words)}",
-    )
 
 
 def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
@@ -66,9 +49,7 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
             by one in another region.
         PlanRefused: something that the plan must know could not be read.
     """
-    chosen = select(inventory, asked)
-    verdicts = checks.verdicts(checks.judge(inventory, chosen))
-    going = [vm for vm in chosen if _may_go_on(vm, verdicts[vm.id][0], asked)]
+    going = going_on(inventory, asked)
     jobs = [job for vm in going if (job := _job(inventory, vm, asked)) is not None]
     _check_regions(inventory, jobs)
     notes: Notes = []
@@ -90,6 +71,15 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
         notes=tuple(notes),
         digest=plan_digest(inventory.target.mark, steps),
     )
+
+
+def going_on(inventory: Inventory, asked: Parameters) -> list[VirtualMachine]:
+    """
+    List the selected VMs that nothing keeps back, protected or not.
+    """
+    chosen = select(inventory, asked)
+    verdicts = checks.verdicts(checks.judge(inventory, chosen, asked))
+    return [vm for vm in chosen if _may_go_on(vm, verdicts[vm.id][0], asked)]
 
 
 def _check_regions(inventory: Inventory, jobs: Sequence[Job]) -> None:

@@ -140,8 +140,9 @@ def _add_security_rule(world: Inventory, change: Change) -> Inventory:
         priority=asked["priority"],
         protocol=asked["protocol"],
         sources=(asked["sourceAddressPrefix"],),
-        destinations=(asked["destinationAddressPrefix"],),
+        destinations=tuple(asked.get("destinationAddressPrefixes") or [asked["destinationAddressPrefix"]]),
         ports=tuple(asked["destinationPortRanges"]),
+        source_ports=(asked["sourcePortRange"],),
     )
     group = world.nsgs[key(change.target)]
     # Sorted, so that the same rules compare equal whatever order the service lists them in.
@@ -163,4 +164,6 @@ EFFECTS: dict[str, Callable[[Inventory, Change], Inventory]] = {
     "discover": _discover,
     "protect": _protect,
     "add-security-rule": _add_security_rule,
+    "add-range-rule": _add_security_rule,
+    "update-range-rule": _add_security_rule,
 }

@@ -12,21 +12,10 @@ from typing import Any
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, VirtualMachine
 
-__all__ = ["Job", "Notes", "Place", "Wanted"]
+__all__ = ["Job", "Notes", "Wanted", "add_note"]
 
 # Sentences (`note.<id>`) and their facts, on what the plan leaves as it is.
 Notes = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """
-    Where a VM's backups go.
-    """
-
-    location: str
-    group_id: str
-    vault_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +49,11 @@ class Wanted:
     going: Sequence[VirtualMachine]
     notes: Notes
     day: date
+
+
+def add_note(notes: Notes, **said: str) -> None:
+    """
+    Add a note, once however often it is to be said.
+    """
+    if said not in notes:
+        notes.append(said)

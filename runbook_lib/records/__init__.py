@@ -1,15 +1,15 @@
 """
 What the runbook knows: frozen records and their JSON form. Imports nothing of the package.
 
-`base`, `arm` and `network` hold what is read from Azure Resource Manager, `flow` what the runbook makes of it, `codec`
-the JSON form of both. An ARM id is compared without case, so every mapping is keyed by `key(id)`; the id as read is
-kept for display.
+`base`, `arm`, `machines` and `network` hold what is read from Azure Resource Manager, `flow` what the runbook makes of
+it, `codec` the JSON form of both. An ARM id is compared without case, so every mapping is keyed by `key(id)`; the id as
+read is kept for display.
 """
 
 from runbook_lib.records.arm import (
-    Agent,
-    Extension,
+    BackupJob,
     Inventory,
+    Lock,
     Policy,
     ProtectedItem,
     Provider,
@@ -18,13 +18,14 @@ from runbook_lib.records.arm import (
     Target,
     Unread,
     Vault,
-    VirtualMachine,
 )
 from runbook_lib.records.base import Resource, id_part, key, resource_group_of, subscription_of
 from runbook_lib.records.codec import decode, digest, encode, material
 from runbook_lib.records.flow import Change, Finding, Plan, Status, Step, Verdict, VmVerdict
+from runbook_lib.records.machines import Agent, Disk, Extension, Image, ManagedDisk, VirtualMachine
 from runbook_lib.records.network import (
     IpConfiguration,
+    LoadBalancer,
     NetworkInterface,
     PublicIp,
     Route,
@@ -33,14 +34,22 @@ from runbook_lib.records.network import (
     SecurityRule,
     Subnet,
 )
+from runbook_lib.records.servicetags import SERVICE_TAGS, ServiceTag, ServiceTagsList
 
 __all__ = [
+    "SERVICE_TAGS",
     "Agent",
+    "BackupJob",
     "Change",
+    "Disk",
     "Extension",
     "Finding",
+    "Image",
     "Inventory",
     "IpConfiguration",
+    "LoadBalancer",
+    "Lock",
+    "ManagedDisk",
     "NetworkInterface",
     "Plan",
     "Policy",
@@ -53,6 +62,8 @@ __all__ = [
     "RouteTable",
     "SecurityGroup",
     "SecurityRule",
+    "ServiceTag",
+    "ServiceTagsList",
     "Status",
     "Step",
     "Subnet",

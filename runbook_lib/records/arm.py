@@ -1,20 +1,31 @@
 """
-Subscriptions, VMs, vaults, what they hold, and the inventory of all. Imports `base` and `network`.
+Subscriptions, vaults, what they hold, and the inventory of all. Imports `base`, `machines` and `network`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from runbook_lib.records.base import VOLATILE, Resource, key
-from runbook_lib.records.network import NetworkInterface, PublicIp, RouteTable, SecurityGroup, Subnet
+from runbook_lib.records.machines import ManagedDisk, VirtualMachine
+from runbook_lib.records.network import (
+    LoadBalancer,
+    NetworkInterface,
+    PublicIp,
+    RouteTable,
+    SecurityGroup,
+    Subnet,
+)
+from runbook_lib.records.servicetags import ServiceTagsList
 
 __all__ = [
-    "Agent",
-    "Extension",
+    "BackupJob",
     "Inventory",
+    "Lock",
     "Policy",
     "ProtectedItem",
     "Provider",
@@ -23,7 +34,6 @@ __all__ = [
     "Target",
     "Unread",
     "Vault",
-    "VirtualMachine",
 ]
 
 
@@ -88,60 +98,6 @@ class ResourceGroup(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
-    """
-    The VM agent as the instance view shows it.
-
-    Attributes:
-        status: `Ready`, `Not Ready` or whatever the service says.
-        version: as reported: not always four numbers, `Unknown` among the values.
-    """
-
-    status: str
-    version: str
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extension:
-    """
-    A VM extension that the instance view reports.
-    """
-
-    name: str
-    type: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VirtualMachine(Resource):
-    """
-    An ARM virtual machine.
-
-    Attributes:
-        location: normalised region name.
-        os_type: Windows, Linux, or empty where the service does not say.
-        data_disks: number of data disks.
-        unmanaged_disks: whether any disk lives in a storage account.
-        instance_view: whether the run-time status could be read; if not, the fields after it say nothing.
-        power_state: running, deallocated, … or empty where the service does not say.
-        agent: None when the instance view has no agent.
-    """
-
-    location: str
-    size: str = ""
-    os_type: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
-    data_disks: int = 0
-    unmanaged_disks: bool = False
-    nic_ids: tuple[str, ...] = ()
-    instance_view: bool = field(default=False, metadata=VOLATILE)
-    power_state: str = field(default="", metadata=VOLATILE)
-    agent: Agent | None = field(default=None, metadata=VOLATILE)
-    extensions: tuple[Extension, ...] = field(default=(), metadata=VOLATILE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Vault(Resource):
     """
     A Recovery Services vault.
@@ -151,6 +107,8 @@ class Vault(Resource):
         redundancy_locked: None when it could not be read.
         items_read: whether its protected items could be listed: without that nobody may say "not protected".
         policies_read: whether its policies could be listed.
+        other_policies: names of its policies for other workloads than Azure VMs.
+        jobs_read: whether its running backup jobs were listed; they are for vaults that hold a selected VM only.
     """
 
     location: str
@@ -161,6 +119,8 @@ class Vault(Resource):
     immutability: str = field(default="", metadata=VOLATILE)
     items_read: bool = field(default=True, metadata=VOLATILE)
     policies_read: bool = field(default=True, metadata=VOLATILE)
+    other_policies: tuple[str, ...] = field(default=(), metadata=VOLATILE)
+    jobs_read: bool = field(default=False, metadata=VOLATILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +165,35 @@ class ProtectedItem(Resource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupJob(Resource):
+    """
+    A job of a vault that was running when it was read.
+
+    Attributes:
+        container: `iaasvmcontainerv2;GROUP;VM`, not always with its first part.
+        operation: Backup, ConfigureBackup, Restore, …
+    """
+
+    vault_id: str
+    container: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock(Resource):
+    """
+    A management lock.
+
+    Attributes:
+        scope: ARM id of the subscription, group or resource that it holds, with all below.
+        level: CanNotDelete or ReadOnly.
+    """
+
+    scope: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """
     Something that could not be read, so that nobody takes it for absent.
@@ -223,10 +212,12 @@ class Unread:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Inventory:
     """
     The estate at one moment, or as it would be after a plan. All mappings are keyed by `key(id)`.
+
+    Without slots, as the only record: what is looked up for every VM is indexed once and kept beside the fields.
 
     Attributes:
         read_at: by the service's own clock (its `Date` header), never this machine's.
@@ -238,22 +229,102 @@ class Inventory:
     providers: dict[str, Provider] = field(default_factory=dict)
     groups: dict[str, ResourceGroup] = field(default_factory=dict)
     vms: dict[str, VirtualMachine] = field(default_factory=dict)
+    disks: dict[str, ManagedDisk] = field(default_factory=dict)
     nics: dict[str, NetworkInterface] = field(default_factory=dict)
     subnets: dict[str, Subnet] = field(default_factory=dict)
     nsgs: dict[str, SecurityGroup] = field(default_factory=dict)
     route_tables: dict[str, RouteTable] = field(default_factory=dict)
     public_ips: dict[str, PublicIp] = field(default_factory=dict)
+    load_balancers: dict[str, LoadBalancer] = field(default_factory=dict)
     vaults: dict[str, Vault] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     items: dict[str, ProtectedItem] = field(default_factory=dict)
+    jobs: dict[str, BackupJob] = field(default_factory=dict)
+    locks: dict[str, Lock] = field(default_factory=dict)
+    service_tags: dict[str, ServiceTagsList] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
 
     def items_of(self, vm_id: str) -> tuple[ProtectedItem, ...]:
         """
         List the protected items of a VM over all vaults, by its full ARM id, never by its name.
         """
-        wanted = key(vm_id)
-        return tuple(item for item in self.items.values() if key(item.source_id) == wanted)
+        return tuple(self._items_by_source.get(key(vm_id), ()))
+
+    def jobs_of(self, item: ProtectedItem) -> tuple[BackupJob, ...]:
+        """
+        List the jobs that run for a protected item, by its vault and its container.
+        """
+        return tuple(self._jobs_by_container.get((key(item.vault_id), *_group_and_vm(item.name)), ()))
+
+    def locks_on(self, arm_id: str) -> tuple[Lock, ...]:
+        """
+        List the locks that hold a resource: its own, and those of its group and its subscription.
+        """
+        parts = key(arm_id).split("/")
+        above = ("/".join(parts[:count]) for count in range(3, len(parts) + 1, 2))
+        return tuple(lock for scope in above for lock in self._locks_by_scope.get(scope, ()))
+
+    def held_in(self, vault_id: str) -> int:
+        """
+        Count the VMs that a vault holds, deleted ones that soft delete keeps among them.
+        """
+        return self._held[key(vault_id)]
+
+    def using(self, policy_id: str) -> int:
+        """
+        Count the VMs that a policy protects.
+        """
+        return self._using[key(policy_id)]
+
+    @cached_property
+    def restore_point_groups(self) -> tuple[ResourceGroup, ...]:
+        """
+        The groups that Azure Backup makes for the restore points of instant restore, known by their name.
+        """
+        return tuple(group for group in self.groups.values() if group.name.lower().startswith("azurebackuprg_"))
+
+    @cached_property
+    def _items_by_source(self) -> dict[str, list[ProtectedItem]]:
+        found: dict[str, list[ProtectedItem]] = {}
+        for item in self.items.values():
+            found.setdefault(key(item.source_id), []).append(item)
+        return found
+
+    @cached_property
+    def _jobs_by_container(self) -> dict[tuple[str, ...], list[BackupJob]]:
+        found: dict[tuple[str, ...], list[BackupJob]] = {}
+        for job in self.jobs.values():
+            found.setdefault((key(job.vault_id), *_group_and_vm(job.container)), []).append(job)
+        return found
+
+    @cached_property
+    def _locks_by_scope(self) -> dict[str, list[Lock]]:
+        found: dict[str, list[Lock]] = {}
+        for lock in self.locks.values():
+            found.setdefault(key(lock.scope), []).append(lock)
+        return found
+
+    @cached_property
+    def dark_vaults(self) -> tuple[Vault, ...]:
+        """
+        The vaults whose protected items could not be listed.
+        """
+        return tuple(vault for vault in self.vaults.values() if not vault.items_read)
+
+    @cached_property
+    def _unread_by_type(self) -> dict[str, list[Unread]]:
+        found: dict[str, list[Unread]] = {}
+        for gap in self.unread:
+            found.setdefault(gap.what.lower(), []).append(gap)
+        return found
+
+    @cached_property
+    def _held(self) -> Counter[str]:
+        return Counter(key(item.vault_id) for item in self.items.values())
+
+    @cached_property
+    def _using(self) -> Counter[str]:
+        return Counter(key(item.policy_id) for item in self.items.values() if not item.soft_deleted)
 
     def find(self, arm_id: str) -> Resource | None:
         """
@@ -262,9 +333,12 @@ class Inventory:
         wanted = key(arm_id)
         for kind in (
             self.vms,
+            self.disks,
             self.vaults,
             self.policies,
             self.items,
+            self.jobs,
+            self.locks,
             self.groups,
             self.nsgs,
             self.nics,
@@ -272,6 +346,8 @@ class Inventory:
             self.providers,
             self.route_tables,
             self.public_ips,
+            self.load_balancers,
+            self.service_tags,
             self.subscriptions,
         ):
             if wanted in kind:
@@ -286,7 +362,13 @@ class Inventory:
         wanted = key(scope)
         return tuple(
             gap
-            for gap in self.unread
-            if gap.what.lower() == what.lower()
-            and (wanted == key(gap.scope) or wanted.startswith(key(gap.scope) + "/"))
+            for gap in self._unread_by_type.get(what.lower(), ())
+            if wanted == key(gap.scope) or wanted.startswith(key(gap.scope) + "/")
         )
+
+
+def _group_and_vm(container: str) -> tuple[str, ...]:
+    """
+    Return the group and the VM that a container or an item is named after: what stands before them varies.
+    """
+    return tuple(container.lower().split(";")[-2:])

@@ -36,7 +36,10 @@ def subscription_of(arm_id: str) -> str:
     """
     Return the subscription's GUID in lower case.
     """
-    return id_part(arm_id, "subscriptions").lower()
+    lowered = arm_id.lower()
+    if lowered.startswith("/subscriptions/"):
+        return lowered.split("/", 3)[2]
+    return id_part(lowered, "subscriptions")
 
 
 def resource_group_of(arm_id: str) -> str:

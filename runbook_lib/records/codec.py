@@ -11,7 +11,7 @@ import hashlib
 import json
 import types
 import typing
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -58,11 +58,22 @@ def material(record: Any) -> dict[str, Any]:
     Ids differ in case between the service's own answers, so they are compared as keys.
     """
     plain = {
-        each.name: encode(getattr(record, each.name))
+        each.name: encode(_lasting(getattr(record, each.name)))
         for each in fields(record)
         if not each.metadata.get("volatile") and each.name != "name"
     }
     return cast(dict[str, Any], _fold_ids(plain))
+
+
+def _lasting(value: Any) -> Any:
+    """
+    Put the default into every field, of records inside a record, that changes by itself.
+    """
+    if isinstance(value, tuple):
+        return tuple(_lasting(each) for each in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return replace(value, **{each.name: _default(each) for each in fields(value) if each.metadata.get("volatile")})
 
 
 def digest(value: Any) -> str:

@@ -10,6 +10,7 @@ from runbook_lib.records.base import Resource
 
 __all__ = [
     "IpConfiguration",
+    "LoadBalancer",
     "NetworkInterface",
     "PublicIp",
     "Route",
@@ -24,11 +25,17 @@ __all__ = [
 class IpConfiguration:
     """
     One IP configuration of a network interface.
+
+    Attributes:
+        asg_ids: the application security groups that it is in.
+        backend_pool_ids: the backend pools of load balancers that it is in.
     """
 
     subnet_id: str = ""
     private_ip: str = ""
     public_ip_id: str = ""
+    asg_ids: tuple[str, ...] = ()
+    backend_pool_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +55,24 @@ class NetworkInterface(Resource):
 class Subnet(Resource):
     """
     A subnet of a virtual network.
+
+    Attributes:
+        default_outbound_access: false for a private subnet; a subnet that does not say is none.
+        service_endpoints: names such as `Microsoft.Storage`.
+        space: the address space of its virtual network.
+        peered: the address spaces of the virtual networks that are peered with it.
+        gateway: whether a gateway may teach its virtual network routes that stand in no list.
     """
 
     nsg_id: str = ""
     route_table_id: str = ""
     nat_gateway_id: str = ""
     prefixes: tuple[str, ...] = ()
+    default_outbound_access: bool = True
+    service_endpoints: tuple[str, ...] = ()
+    space: tuple[str, ...] = ()
+    peered: tuple[str, ...] = ()
+    gateway: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +81,12 @@ class SecurityRule:
     A security rule, its single and plural forms merged into lists.
 
     Attributes:
-        sources: prefixes, tags or `*`; application security groups are listed by id.
+        sources: prefixes, tags or `*`.
         destinations: likewise.
         ports: destination ports and ranges as written.
+        source_ports: likewise; none are any.
+        source_asg_ids: application security groups that stand for the addresses of their members.
+        destination_asg_ids: likewise.
     """
 
     name: str
@@ -75,6 +97,9 @@ class SecurityRule:
     sources: tuple[str, ...] = ()
     destinations: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
+    source_ports: tuple[str, ...] = ()
+    source_asg_ids: tuple[str, ...] = ()
+    destination_asg_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,17 +128,44 @@ class Route:
 class RouteTable(Resource):
     """
     A route table.
+
+    Attributes:
+        bgp_propagation: whether routes that a gateway learns reach its subnets.
     """
 
     location: str
     routes: tuple[Route, ...] = ()
+    bgp_propagation: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicIp(Resource):
     """
     A public IP address; a dynamic one has no address until its VM runs.
+
+    Attributes:
+        static: whether the address is reserved: it stays when its VM is deallocated.
     """
 
     location: str
     address: str = ""
+    static: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancer(Resource):
+    """
+    A load balancer, internal or external.
+
+    Attributes:
+        sku: Basic, Standard or Gateway; old ones do not say and are Basic.
+        public: whether a frontend of it has a public address.
+        pool_ids: its backend pools.
+        outbound_pool_ids: those of them whose members it lets out, by an outbound rule or along with a balancing rule.
+    """
+
+    location: str
+    sku: str = ""
+    public: bool = False
+    pool_ids: tuple[str, ...] = ()
+    outbound_pool_ids: tuple[str, ...] = ()

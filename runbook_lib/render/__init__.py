@@ -4,6 +4,9 @@ holds. No widgets.
 """
 
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
+from runbook_lib.render.network import effective, truth_table
+from runbook_lib.render.options import files, options, ranges
+from runbook_lib.render.rights import precheck, rights
 from runbook_lib.render.sinks import Lines, Shown, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
     catalogue,
@@ -30,21 +33,28 @@ __all__ = [
     "comparison",
     "csv_cell",
     "differences",
+    "effective",
     "escape",
+    "files",
     "findings",
     "machine",
     "machines",
     "network",
     "notes",
+    "options",
     "parameter_values",
     "plain",
     "plan",
     "policies",
+    "precheck",
     "prerequisites",
+    "ranges",
     "readiness",
     "remedies",
     "results",
+    "rights",
     "sentence",
+    "truth_table",
     "unread",
     "vaults",
     "why",

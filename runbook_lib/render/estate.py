@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from runbook_lib.checks import BACKUP_EXTENSIONS
 from runbook_lib.records import Inventory, Vault, VirtualMachine, key
 from runbook_lib.render.sinks import Table
 from runbook_lib.text import say
 
 __all__ = ["machine", "machines", "policies", "unread", "vaults"]
-
-BACKUP_EXTENSIONS = ("vmsnapshot", "vmsnapshotlinux")
 
 
 def machine(inventory: Inventory, arm_id: str) -> dict[str, Any]:
@@ -40,7 +39,6 @@ def vaults(now: Inventory, then: Inventory, regions: Iterable[str], language: st
         then: the inventory as the plan would leave it.
     """
     wanted = set(regions)
-    locked = {True: say("say.yes", language), False: say("say.no", language), None: say("say.unknown", language)}
     rows = []
     for each, planned in sorted(then.vaults.items()):
         if planned.location not in wanted:
@@ -54,7 +52,7 @@ def vaults(now: Inventory, then: Inventory, regions: Iterable[str], language: st
                 "region": planned.location,
                 "exists": say("say.yes" if vault else "say.planned_only_short", language),
                 "redundancy": _becomes(vault, planned, language),
-                "locked": locked[vault.redundancy_locked] if vault else locked[False],
+                "locked": _yes(vault.redundancy_locked if vault else False, language),
                 "soft_delete": _known(vault.soft_delete, language) if vault else "",
                 "items": (_held(now, vault.id) if vault.items_read else say("say.unknown", language)) if vault else 0,
             }
@@ -128,19 +126,30 @@ def machines(inventory: Inventory, vms: Iterable[VirtualMachine], language: str)
             "power": _known(vm.power_state, language),
             "agent": vm.agent.status if vm.agent else say("say.none" if vm.instance_view else "say.unknown", language),
             "version": vm.agent.version if vm.agent else "",
+            "provisioned": _yes(vm.provision_agent, language),
+            "extensions_allowed": _yes(vm.allow_extensions, language),
             "extension": _extension(vm, language),
         }
         for vm in vms
     ]
-    columns = ("vm", "resource_group", "power", "agent", "version", "extension")
+    columns = (
+        "vm",
+        "resource_group",
+        "power",
+        "agent",
+        "version",
+        "provisioned",
+        "extensions_allowed",
+        "extension",
+    )
     return Table(say("caption.machines", language), columns, rows, language)
 
 
 def _extension(vm: VirtualMachine, language: str) -> str:
     if not vm.instance_view:
         return say("say.unknown", language)
-    found = [each for each in vm.extensions if each.type.lower().rsplit(".", 1)[-1] in BACKUP_EXTENSIONS]
-    return ", ".join(f"{each.name}: {each.status}" for each in found) or say("say.none", language)
+    found = [each for each in vm.extensions if each.kind in BACKUP_EXTENSIONS]
+    return ", ".join(f"{each.name}: {_known(each.status, language)}" for each in found) or say("say.none", language)
 
 
 def unread(inventory: Inventory, language: str) -> Table:
@@ -158,6 +167,10 @@ def unread(inventory: Inventory, language: str) -> Table:
         language,
         notes=() if rows else (say("say.none", language),),
     )
+
+
+def _yes(value: bool | None, language: str) -> str:
+    return say({True: "say.yes", False: "say.no", None: "say.unknown"}[value], language)
 
 
 def _known(value: str, language: str) -> str:

@@ -4,6 +4,7 @@ The tables of the runbook: from records to rows, every sentence from `text`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,10 @@ __all__ = [
 ]
 
 BLOCKING = frozenset(check.id for check in CATALOGUE if check.effect == "blocks")
+INFORMING = frozenset(check.id for check in CATALOGUE if check.effect == "informs")
+# Of more VMs than this, the same is said once.
+MANY = 2
+_FINDING = ("check", "status", "guide", "finding", "remedy")
 
 
 def sentence(finding: Finding, language: str) -> str:
@@ -110,24 +115,46 @@ def readiness(
     return Table(say("caption.readiness", language, count=len(rows)), columns, rows, language)
 
 
-def findings(inventory: Inventory, found: Iterable[Finding], language: str, only: Sequence[str] = ()) -> Table:
+def findings(
+    inventory: Inventory, found: Iterable[Finding], language: str, only: Sequence[str] = (), *, whole: bool = False
+) -> Table:
     """
-    One row per finding that is not a plain pass, or of the checks in *only*.
+    One row per finding that is not a plain pass, or of the checks in *only*; what informs or passes and is the same for
+    many VMs is said once, below the others.
+
+    Args:
+        whole: one row for each VM and finding, as a file for machines has it.
     """
-    rows = [
-        machine(inventory, each.resource)
-        | {
-            "check": say(f"check.{each.check}.title", language),
-            "status": each.status.value,
-            "guide": each.guide.value,
-            "finding": sentence(each, language),
-            "remedy": _remedy(each, language),
-        }
-        for each in found
-        if (each.check in only if only else not {each.status, each.guide} <= {Status.PASS, Status.NOT_NEEDED})
+    shown = [each for each in found if (each.check in only if only else not _passes(each))]
+    rows = [(each, _finding(each, language)) for each in shown]
+    many = set() if whole else _said_of_many(rows)
+    alone = [machine(inventory, each.resource) | row for each, row in rows if tuple(row.values()) not in many]
+    counted = Counter(tuple(row.values()) for _, row in rows)
+    together = [
+        {"vm": say("say.many_vms", language, count=counted[values])} | dict(zip(_FINDING, values, strict=True))
+        for values in counted
+        if values in many
     ]
-    columns = ("vm", "resource_group", "check", "status", "guide", "finding", "remedy")
-    return Table(say("caption.findings", language), columns, rows, language)
+    return Table(say("caption.findings", language), ("vm", "resource_group", *_FINDING), [*alone, *together], language)
+
+
+def _passes(finding: Finding) -> bool:
+    return {finding.status, finding.guide} <= {Status.PASS, Status.NOT_NEEDED}
+
+
+def _finding(finding: Finding, language: str) -> dict[str, str]:
+    return {
+        "check": say(f"check.{finding.check}.title", language),
+        "status": finding.status.value,
+        "guide": finding.guide.value,
+        "finding": sentence(finding, language),
+        "remedy": _remedy(finding, language),
+    }
+
+
+def _said_of_many(rows: Iterable[tuple[Finding, dict[str, str]]]) -> set[tuple[str, ...]]:
+    counted = Counter(tuple(row.values()) for each, row in rows if each.check in INFORMING or _passes(each))
+    return {values for values, count in counted.items() if count > MANY}
 
 
 def _change(change: Change, language: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_everything_is_read_over_all_pages_and_subscriptions(session: Session, c
     paged = read_inventory(session, Parameters())
 
     assert replace(whole, read_at=paged.read_at) == paged
-    assert 22 == len(whole.vms)
+    assert 40 == len(whole.vms)
     assert {PRODUCTION, DEVELOPMENT} == {vm.subscription for vm in whole.vms.values()}
     assert () == whole.unread
 
@@ -147,6 +147,10 @@ def test_an_unreadable_vault_leaves_its_vms_undetermined(session: Session, conto
         ("providers/microsoft.network/networksecuritygroups$", "Microsoft.Network/networkSecurityGroups"),
         ("providers/microsoft.recoveryservices$", "Microsoft.RecoveryServices"),
         ("resourcegroups$", "Microsoft.Resources/resourceGroups"),
+        ("providers/microsoft.compute/disks$", "Microsoft.Compute/disks"),
+        ("providers/microsoft.authorization/locks$", "Microsoft.Authorization/locks"),
+        ("vaults/[^/]+$", "Microsoft.RecoveryServices/vaults/redundancySettings"),
+        ("vaults/[^/]+/backupjobs$", "Microsoft.RecoveryServices/vaults/backupJobs"),
     ],
 )
 def test_each_list_that_fails_is_named(session: Session, contoso: Sandbox, path: str, what: str) -> None:
@@ -158,7 +162,7 @@ def test_each_list_that_fails_is_named(session: Session, contoso: Sandbox, path:
 
     assert {what} == {gap.what for gap in inventory.unread}
     assert {403} == {gap.status for gap in inventory.unread}
-    assert 22 == len(inventory.vms)
+    assert 40 == len(inventory.vms)
 
 
 def test_a_status_list_that_fails_is_replaced_by_single_reads(session: Session, contoso: Sandbox) -> None:
@@ -184,19 +188,78 @@ def test_an_instance_view_that_cannot_be_read_leaves_the_agent_unknown(session: 
     assert 1 == len(unreadable)
 
 
-def test_settings_are_read_of_vaults_in_the_regions_of_vms(session: Session, contoso: Sandbox) -> None:
-    """
-    A list of vaults shows no settings; a vault where none of the VMs is, is not asked for them.
-    """
-    near = read_inventory(session, Parameters())
-    (region,) = {vault.location for vault in near.vaults.values() if vault.soft_delete}
-    asked = len(contoso.requests())
-    far = read_inventory(session, build({"subscription_ids": [DEVELOPMENT]}))
-    paths = [call["path"] for call in contoso.requests(asked)]
+# --- what surrounds the VMs ---------------------------------------------------------------------------------------
 
-    assert ("westeurope", {"GeoRedundant"}) == (region, {vault.redundancy for vault in near.vaults.values()} - {""})
-    assert {""} == {vault.redundancy for vault in far.vaults.values()}
-    assert [] == [path for path in paths if path.lower().endswith("vaultstorageconfig")]
+
+def test_locks_disks_and_vault_settings_are_read(session: Session) -> None:
+    """
+    Each by a list of the subscription, or with the vault.
+    """
+    inventory = read_inventory(session, Parameters())
+    vaults = {each.name: each for each in inventory.vaults.values()}
+
+    assert {("keep-ledger", "CanNotDelete", "rg-ledger-prod"), ("legal-hold", "ReadOnly", "rg-frozen-prod")} == {
+        (each.name, each.level, each.scope.rsplit("/", 1)[-1]) for each in inventory.locks.values()
+    }
+    assert {"cluster01-data00": 2} == {
+        each.name: each.max_shares for each in inventory.disks.values() if each.max_shares > 1
+    }
+    assert {"rsv-legacy": "Disabled", "rsv-finance": "AlwaysON", "rsv-westeurope": "AlwaysON"} == {
+        name: each.soft_delete for name, each in vaults.items()
+    }
+    assert ("HourlyLogBackup",) == vaults["rsv-finance"].other_policies
+
+
+def test_running_jobs_are_read_from_vaults_that_hold_a_selected_vm(session: Session, contoso: Sandbox) -> None:
+    """
+    The service takes few reads of jobs, so nobody else's are asked for.
+    """
+    since = len(contoso.requests())
+    inventory = read_inventory(session, build({"vm_selector": "name:nightly01"}))
+    asked = [each["path"] for each in contoso.requests(since) if "backupjobs" in each["path"].lower()]
+    (item,) = inventory.items_of(_vm(inventory, "nightly01").id)
+
+    assert ["rsv-westeurope"] == [path.split("/")[-2] for path in asked]
+    assert ["Backup"] == [job.operation for job in inventory.jobs_of(item)]
+    assert {"rsv-westeurope": True, "rsv-finance": False, "rsv-legacy": False} == {
+        each.name: each.jobs_read for each in inventory.vaults.values()
+    }
+
+
+def test_no_more_job_lists_are_read_than_the_service_takes(
+    session: Session, contoso: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of what was not read nobody may say that no job runs.
+    """
+    monkeypatch.setattr("runbook_lib.arm.inventory.MOST_JOB_LISTS", 1)
+    inventory = read_inventory(session, Parameters())
+    found = checks.judge(inventory, inventory.vms.values())
+
+    assert 1 == sum(each.jobs_read for each in inventory.vaults.values())
+    assert {"unread"} < {each.case for each in found if each.check == "agent-update"}
+
+
+def test_a_policy_for_another_workload_is_not_taken_for_one_of_vms(session: Session) -> None:
+    """
+    It is not in the list of policies, but its name is known to be taken.
+    """
+    inventory = read_inventory(session, Parameters())
+
+    assert set() == {each.name for each in inventory.policies.values()} & {"HourlyLogBackup"}
+    assert all(each.other_policies == ("HourlyLogBackup",) for each in inventory.vaults.values())
+
+
+def test_settings_of_a_vault_that_cannot_be_read_keep_nobody_back(session: Session, contoso: Sandbox) -> None:
+    """
+    The list of vaults says what matters; soft delete stays unknown.
+    """
+    contoso.fault(Fault(path="vaults/rsv-westeurope$", status=403, code="AuthorizationFailed", message="no"))
+    inventory = read_inventory(session, Parameters())
+    found = checks.judge(inventory, [_vm(inventory, "hr01")])
+
+    assert Verdict.READY is checks.verdict(found)[0]
+    assert "unknown" == next(each for each in found if each.check == "vault-in-region").facts["soft_delete"]
 
 
 def test_settings_that_cannot_be_read_are_unknown(session: Session, contoso: Sandbox) -> None:

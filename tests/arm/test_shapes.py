@@ -10,83 +10,9 @@ from typing import Any
 import pytest
 
 from runbook_lib.arm import shapes
-from runbook_lib.records import Agent
 
 ID = "/subscriptions/S/resourceGroups/RG/providers"
 VM = f"{ID}/Microsoft.Compute/virtualMachines/vm1"
-
-
-def _vm(**properties: Any) -> Any:
-    return shapes.virtual_machine({"id": VM, "name": "vm1", "location": "West Europe", "properties": properties})
-
-
-def test_a_region_is_normalised() -> None:
-    """
-    `West Europe` and `westeurope` are one.
-    """
-    assert "westeurope" == _vm().location
-
-
-@pytest.mark.parametrize(
-    ("storage", "profile", "expected"),
-    [
-        ({"osDisk": {"osType": "Linux"}}, None, "Linux"),
-        ({"osDisk": {"osType": "windows"}}, None, "Windows"),
-        ({"osDisk": {}}, {"linuxConfiguration": {}}, "Linux"),
-        (None, {"windowsConfiguration": {}}, "Windows"),
-        ({}, {}, ""),
-    ],
-)
-def test_the_os_type_is_found_where_it_is_said(storage: Any, profile: Any, expected: str) -> None:
-    """
-    A disk attached as it is has no osProfile; an image has no osType: either says it.
-    """
-    assert expected == _vm(storageProfile=storage, osProfile=profile).os_type
-
-
-def test_only_a_vhd_makes_a_disk_unmanaged() -> None:
-    """
-    Neither vhd nor managedDisk was seen too: that is not unmanaged.
-    """
-    assert not _vm(storageProfile={"osDisk": {}}).unmanaged_disks
-    assert _vm(storageProfile={"osDisk": {"vhd": {"uri": "https://x"}}}).unmanaged_disks
-    assert _vm(storageProfile={"dataDisks": [{"vhd": {"uri": "https://x"}}]}).unmanaged_disks
-
-
-def test_the_power_state_is_found_by_prefix() -> None:
-    """
-    Order and set of statuses vary, and a code may have three parts.
-    """
-    view = {
-        "statuses": [
-            {"code": "OSState/generalized"},
-            {"code": "ProvisioningState/failed/OSProvisioningTimedOut"},
-            {"code": "PowerState/deallocated"},
-        ]
-    }
-
-    assert "deallocated" == shapes.power_state(view)
-    assert "" == shapes.power_state({"statuses": [{"code": "ProvisioningState/succeeded"}]})
-    assert "" == shapes.power_state({})
-
-
-@pytest.mark.parametrize(
-    ("view", "expected"),
-    [
-        ({}, None),
-        ({"vmAgent": None}, None),
-        (
-            {"vmAgent": {"vmAgentVersion": "Unknown", "statuses": [{"displayStatus": "Not Ready", "message": "m"}]}},
-            Agent(status="Not Ready", version="Unknown", message="m"),
-        ),
-        ({"vmAgent": {"statuses": []}}, Agent(status="", version="")),
-    ],
-)
-def test_an_agent_may_be_absent_null_or_without_status(view: Any, expected: Agent | None) -> None:
-    """
-    Absent is not "Not Ready".
-    """
-    assert expected == shapes.instance_view(view)["agent"]
 
 
 def test_a_rule_has_singular_and_plural_forms_and_both_count() -> None:

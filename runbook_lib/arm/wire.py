@@ -1,0 +1,89 @@
+"""
+Members of ARM's JSON as one type each, whatever was answered: absent, null and another type are empty.
+
+Imports `parameters` for the spelling of regions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runbook_lib.parameters import location_name
+
+__all__ = [
+    "Json",
+    "as_list",
+    "as_number",
+    "as_object",
+    "as_text",
+    "base",
+    "id_of",
+    "located",
+    "name_of",
+    "properties_of",
+]
+
+Json = dict[str, Any]
+
+
+def as_object(value: Any) -> Json:
+    """
+    Return *value* if it is an object, else an empty one.
+    """
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """
+    Return *value* if it is a list, else an empty one.
+    """
+    return value if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str:
+    """
+    Return *value* if it is a text, else an empty one.
+    """
+    return value if isinstance(value, str) else ""
+
+
+def as_number(value: Any, otherwise: int = 0) -> int:
+    """
+    Return *value* if it is a whole number, else *otherwise*.
+    """
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+
+
+def properties_of(row: Json) -> Json:
+    """
+    Return the `properties` of a resource.
+    """
+    return as_object(row.get("properties"))
+
+
+def id_of(value: Any) -> str:
+    """
+    Return the id of a reference `{"id": …}`.
+    """
+    return as_text(as_object(value).get("id"))
+
+
+def name_of(row: Json) -> str:
+    """
+    Return the name of a resource, from its id where it has none of its own.
+    """
+    return as_text(row.get("name")) or as_text(row.get("id")).rstrip("/").rsplit("/", 1)[-1]
+
+
+def base(row: Json) -> Json:
+    """
+    Return the fields of a `Resource`.
+    """
+    return {"id": as_text(row.get("id")), "name": name_of(row)}
+
+
+def located(row: Json) -> Json:
+    """
+    Return the fields of a `Resource` that has a region.
+    """
+    return base(row) | {"location": location_name(as_text(row.get("location")))}

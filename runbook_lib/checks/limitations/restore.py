@@ -1,0 +1,93 @@
+"""
+What a restore will not do, or not by itself: nothing here keeps a VM from being backed up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runbook_lib.checks.limitations.disks import is_disk_encrypted
+from runbook_lib.checks.result import result
+from runbook_lib.parameters import Parameters
+from runbook_lib.placement import vault_of
+from runbook_lib.records import Finding, Inventory, NetworkInterface, Status, VirtualMachine, key
+
+__all__ = ["cross_region", "replace_vm", "reserved_ip", "special_network"]
+
+
+def reserved_ip(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
+    """
+    Say that the guide's rule on reserved addresses without endpoints was for classic VMs: only they have endpoints.
+    """
+    return result("reserved-ip", vm, Status.NOT_NEEDED, "classic")
+
+
+def replace_vm(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
+    """
+    Tell whether a restore can replace the disks of the VM as it stands: of a managed VM without Azure Disk Encryption.
+    """
+    status, case = Status.PASS, "replaceable"
+    if vm.unmanaged_disks:
+        status, case = Status.WARN, "unmanaged"
+    elif is_disk_encrypted(vm):
+        status, case = Status.WARN, "encrypted"
+    return result("replace-vm", vm, status, case, guide=Status.WARN)
+
+
+def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
+    """
+    Tell whether the VM can be restored in the paired region: by Cross Region Restore of its vault, there or planned.
+    """
+    vault_id = vault_of(inventory, vm, asked)
+    vault = inventory.vaults.get(key(vault_id))
+    restorable = vault.cross_region_restore if vault else asked.cross_region_restore
+    return result(
+        "cross-region",
+        vm,
+        Status.PASS if restorable else Status.NOT_NEEDED,
+        "restorable" if restorable else "in_region",
+        guide=Status.WARN,
+        vault=vault.name if vault else vault_id.rsplit("/", 1)[-1],
+    )
+
+
+def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
+    """
+    Look for the guide's special network settings: load balancers, several reserved addresses, several interfaces.
+    """
+    nics = [nic for each in vm.nic_ids if (nic := inventory.nics.get(key(each)))]
+    pools = [key(pool) for nic in nics for each in nic.ip_configurations for pool in each.backend_pool_ids]
+    reserved, dark = _reserved(inventory, nics)
+    facts: dict[str, Any] = {
+        "balancers": ", ".join(_balancers(inventory, pools)) or "none",
+        "addresses": reserved,
+        "interfaces": len(vm.nic_ids),
+    }
+    if pools or reserved > 1 or len(vm.nic_ids) > 1:
+        return result("special-network", vm, Status.WARN, "special", **facts)
+    if len(nics) < len(vm.nic_ids) or dark:
+        return result("special-network", vm, Status.UNKNOWN, "unread", **facts)
+    return result("special-network", vm, Status.PASS, "plain", **facts)
+
+
+def _balancers(inventory: Inventory, pools: list[str]) -> list[str]:
+    """
+    Name the load balancers of backend pools, with what they are; by the pool's own id where the list lacks them.
+    """
+    named = {}
+    for pool in pools:
+        balancer = inventory.load_balancers.get(pool.split("/backendaddresspools/")[0])
+        if balancer is None:
+            named[pool] = pool.split("/backendaddresspools/")[0].rsplit("/", 1)[-1]
+        else:
+            named[key(balancer.id)] = f"{balancer.name} ({'external' if balancer.public else 'internal'})"
+    return list(named.values())
+
+
+def _reserved(inventory: Inventory, nics: list[NetworkInterface]) -> tuple[int, bool]:
+    """
+    Count the reserved public addresses of *nics*, and tell whether there may be more that could not be read.
+    """
+    ids = [key(each.public_ip_id) for nic in nics for each in nic.ip_configurations if each.public_ip_id]
+    known = [address for each in ids if (address := inventory.public_ips.get(each))]
+    return sum(address.static for address in known), len(ids) > 1 and len(known) < len(ids)

@@ -1,0 +1,149 @@
+"""
+The caller's rights against what a plan needs: pure. Imports `records`.
+
+What each change needs is Azure's own list of actions for the calls that `arm.apply` makes (Azure Backup's RBAC page and
+the operations' paths). What could not be read is unknown, never granted and never missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runbook_lib.records import Change, Plan, key, resource_group_of, subscription_of
+
+__all__ = ["NEEDS", "Right", "allowed", "custom_role", "needed", "roles_for", "scopes_of"]
+
+_VAULTS = "Microsoft.RecoveryServices/vaults"
+_ITEMS = f"{_VAULTS}/backupFabrics/protectionContainers/protectedItems"
+_RULES = (
+    "Microsoft.Network/networkSecurityGroups/securityRules/write",
+    "Microsoft.Network/locations/operations/read",
+)
+# By kind of change: the actions at the scope that is written; and those at another scope, which the change names.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "register-provider": ("Microsoft.RecoveryServices/register/action",),
+    "create-resource-group": ("Microsoft.Resources/subscriptions/resourceGroups/write",),
+    "create-vault": (f"{_VAULTS}/write", f"{_VAULTS}/operationStatus/read"),
+    "set-redundancy": (f"{_VAULTS}/write", f"{_VAULTS}/operationStatus/read"),
+    "create-policy": (f"{_VAULTS}/backupPolicies/write",),
+    "discover": (
+        f"{_VAULTS}/backupFabrics/refreshContainers/action",
+        f"{_VAULTS}/backupFabrics/operationResults/read",
+    ),
+    "protect": (f"{_ITEMS}/write", f"{_ITEMS}/operationsStatus/read", f"{_ITEMS}/read"),
+    "add-security-rule": _RULES,
+    "add-range-rule": _RULES,
+    "update-range-rule": _RULES,
+}
+# Enabling protection writes to the VM as well: the service's own rule (Azure Backup, RBAC page).
+VM_NEEDS = ("Microsoft.Compute/virtualMachines/write",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """
+    One action that a step of the plan needs at a scope.
+
+    Attributes:
+        scope: a subscription or a resource group.
+        granted: None when the permissions there could not be read.
+    """
+
+    step: str
+    action: str
+    scope: str
+    granted: bool | None
+
+
+def scopes_of(plan: Plan) -> tuple[str, ...]:
+    """
+    List the scopes at which the plan needs rights, each once.
+    """
+    return tuple(dict.fromkeys(scope for _, _, scope in _needs(plan)))
+
+
+def needed(plan: Plan, permissions: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Right, ...]:
+    """
+    Hold what the plan needs against what the caller has.
+
+    Args:
+        permissions: by key of the scope, as ARM answers them; without those that could not be read.
+    """
+    rights = []
+    for step, action, scope in dict.fromkeys(_needs(plan)):
+        own = permissions.get(key(scope))
+        granted = None if own is None else any(allowed(each, action) for each in own)
+        rights.append(Right(step=step, action=action, scope=scope, granted=granted))
+    return tuple(rights)
+
+
+def allowed(permission: Mapping[str, Any], action: str) -> bool:
+    """
+    Tell whether a permission allows *action*: `*` stands for anything, case does not count, `notActions` take away.
+    """
+    return _matches(permission.get("actions"), action) and not _matches(permission.get("notActions"), action)
+
+
+def roles_for(actions: Iterable[str], roles: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """
+    Name the built-in roles that allow all *actions*, the one with the fewest patterns first and those with `*` last.
+
+    Args:
+        roles: role definitions as ARM answers them.
+    """
+    wanted = tuple(actions)
+    found = []
+    for role in roles:
+        properties = role.get("properties") or {}
+        own = properties.get("permissions") or []
+        if wanted and all(any(allowed(each, action) for each in own) for action in wanted):
+            patterns = [pattern for each in own for pattern in each.get("actions") or []]
+            found.append(("*" in patterns, len(patterns), str(properties.get("roleName") or "")))
+    return tuple(name for _, _, name in sorted(found))
+
+
+def custom_role(rights: Iterable[Right], name: str, description: str) -> dict[str, Any]:
+    """
+    Return the smallest custom role that has the missing actions, in the form that `az role definition create` takes.
+    """
+    missing = [right for right in rights if right.granted is False]
+    return {
+        "Name": name,
+        "IsCustom": True,
+        "Description": description,
+        "Actions": sorted({right.action for right in missing}),
+        "NotActions": [],
+        "AssignableScopes": sorted({f"/subscriptions/{subscription_of(right.scope)}" for right in missing}),
+    }
+
+
+def _needs(plan: Plan) -> Iterable[tuple[str, str, str]]:
+    created = {key(change.target) for change in plan.changes if change.kind == "create-resource-group"}
+    for change in plan.changes:
+        for action in NEEDS[change.kind]:
+            yield change.step, action, _scope(change.target, created)
+        for action in VM_NEEDS if change.kind == "protect" else ():
+            yield change.step, action, _scope(_source(change), created)
+
+
+def _source(change: Change) -> str:
+    return str(change.body["properties"]["sourceResourceId"])
+
+
+def _scope(arm_id: str, created: set[str]) -> str:
+    """
+    Return the group of a resource; the subscription where the group is still to be made, or where there is none.
+    """
+    subscription, group = f"/subscriptions/{subscription_of(arm_id)}", resource_group_of(arm_id)
+    scope = f"{subscription}/resourceGroups/{group}"
+    is_group = len(arm_id.strip("/").split("/")) == 4
+    return subscription if not group or is_group or key(scope) in created else scope
+
+
+def _matches(patterns: Any, action: str) -> bool:
+    return any(
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in patterns or []
+    )

@@ -1,0 +1,156 @@
+"""
+The state of one run: its folder, parameters, target, inventory and plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from runbook_lib.arm.inventory import read_inventory
+from runbook_lib.arm.session import Session, open_session
+from runbook_lib.conclusion import findings_on, verdicts_on
+from runbook_lib.folder import NOTEBOOKS, RunFolder
+from runbook_lib.parameters import Parameters
+from runbook_lib.plan import build as build_plan
+from runbook_lib.plan import project
+from runbook_lib.records import (
+    SERVICE_TAGS,
+    Finding,
+    Inventory,
+    Plan,
+    VirtualMachine,
+    VmVerdict,
+)
+from runbook_lib.selection import select
+from runbook_lib.text import say
+
+__all__ = ["State"]
+
+
+class State:
+    """
+    A run folder with a target behind it: what was read, and what follows from it.
+    """
+
+    def __init__(self, folder: RunFolder, asked: Parameters) -> None:
+        self.folder = folder
+        self.asked = asked
+        self.notebook = ""
+        self.inherited: dict[str, Any] = {}
+        self._after: Inventory | None = None
+        self.folder.save_parameters(asked)
+
+    def arrive(self, notebook: str) -> None:
+        """
+        Note that *notebook* is being worked on; the first one reads the estate anew, as does one that asks for more.
+        """
+        self.notebook = notebook
+        if self.folder.inventory("before") is not None and (notebook == NOTEBOOKS[0] or self._lacks_ranges):
+            self.read_again()
+        self.folder.visit(notebook)
+
+    @cached_property
+    def session(self) -> Session:
+        """
+        The signed-in target; opened when it is first needed.
+        """
+        return open_session(self.asked.target, self.folder.journal)
+
+    # --- what is there -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def before(self) -> Inventory:
+        """
+        The estate as this run found it: read once, then kept in the run folder.
+        """
+        kept = self.folder.inventory("before")
+        if kept is None:
+            kept = read_inventory(self.session, self.asked)
+            self.folder.save_inventory("before", kept)
+        return kept
+
+    @property
+    def inventory(self) -> Inventory:
+        """
+        The estate as it was read last.
+        """
+        if self._after is None:
+            self._after = self.folder.inventory("after")
+        return self._after or self.before
+
+    def read_again(self) -> Inventory:
+        """
+        Read the estate anew; what it was before stays as it is.
+        """
+        _ = self.before
+        self._after = read_inventory(self.session, self.asked)
+        self.folder.save_inventory("after", self._after)
+        return self._after
+
+    @property
+    def chosen(self) -> tuple[VirtualMachine, ...]:
+        """
+        The selected VMs.
+        """
+        return select(self.inventory, self.asked)
+
+    @property
+    def _lacks_ranges(self) -> bool:
+        """
+        Whether the service tags list is wanted, and nobody has tried to read it yet.
+        """
+        if self.asked.network_option != "ip_ranges":
+            return False
+        tried = any(gap.what == SERVICE_TAGS for gap in self.inventory.unread)
+        return not tried and not self.inventory.service_tags
+
+    # --- what it means -------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """
+        What is missing, by the parameters as they stand.
+        """
+        return build_plan(self.inventory, self.asked, self.before.read_at.date())
+
+    @property
+    def projected(self) -> Inventory:
+        """
+        The estate as the plan would leave it.
+        """
+        return project(self.inventory, self.plan.changes)
+
+    def findings(self, inventory: Inventory) -> tuple[Finding, ...]:
+        """
+        Judge the selected VMs in *inventory*.
+        """
+        return findings_on(inventory, self.asked)
+
+    def verdicts(self, inventory: Inventory, found: Sequence[Finding]) -> list[VmVerdict]:
+        """
+        Draw the verdict on each selected VM from its findings.
+        """
+        return verdicts_on(inventory, self.asked, found)
+
+    def _say(self, message: str, **facts: Any) -> str:
+        return say(message, self.asked.language, **facts)
+
+    @property
+    def _here(self) -> Inventory:
+        """
+        The estate as the plan would leave it once this notebook's step is applied.
+        """
+        return project(
+            self.inventory,
+            [change for step in self.plan.steps if step.number <= self._number for change in step.changes],
+        )
+
+    @property
+    def _regions(self) -> set[str]:
+        return {vm.location for vm in self.chosen}
+
+    @property
+    def _number(self) -> str:
+        return self.notebook[:2]

@@ -1,0 +1,190 @@
+"""
+What a run shows: the tables and sentences of the notebooks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runbook_lib import checks, evidence, render
+from runbook_lib.arm.effective import compare_effective
+from runbook_lib.arm.precheck import precheck
+from runbook_lib.arm.rights import read_permissions, read_roles
+from runbook_lib.checks.network import Tracer, destinations
+from runbook_lib.folder import NOTEBOOKS, interactive
+from runbook_lib.plan import going_on, ranges, rules_by_option
+from runbook_lib.records import (
+    key,
+)
+from runbook_lib.rights import custom_role, needed, scopes_of
+from runbook_lib.scripts import files
+from runbook_lib.state import State
+
+__all__ = ["Views"]
+
+
+class Views(State):
+    """
+    What a run shows: tables and sentences, made when they are asked for.
+    """
+
+    @property
+    def mark(self) -> render.Lines:
+        """
+        The target's mark, and when it was read: first output of every notebook.
+        """
+        when = self.inventory.read_at.isoformat(timespec="seconds")
+        lines = [
+            self._say("mark.target", mark=self.inventory.target.mark),
+            self._say("say.read_at", when=when),
+            self._say("say.run_folder", path=self.folder.name),
+        ]
+        lines += [self._say("say.inherited", name=name, value=value) for name, value in self.inherited.items()]
+        if not self.folder.supervised and not interactive():
+            lines.append(self._say("say.verify_unsupervised"))
+        return render.Lines(lines)
+
+    def prerequisites(self) -> render.Table:
+        """
+        Show the guide's four prerequisites and where the selected VMs stand.
+        """
+        return render.prerequisites(self.findings(self.inventory), self.chosen, self.inventory, self.asked.language)
+
+    def readiness(self) -> render.Table:
+        """
+        Show the verdict on each selected VM, now and after the plan.
+        """
+        found = self.findings(self.inventory)
+        after = checks.verdicts(self.findings(self.projected))
+        then = {key(vm): verdict for vm, (verdict, _) in after.items()}
+        return render.readiness(self.inventory, self.verdicts(self.inventory, found), then, found, self.asked.language)
+
+    def rights(self) -> render.Table:
+        """
+        Show what the plan needs, and whether the caller may do it; the smallest role that is missing is kept.
+        """
+        plan = self.plan
+        permissions, unread = read_permissions(self.session, scopes_of(plan))
+        found = needed(plan, permissions)
+        roles, more = read_roles(self.session, found[0].scope) if found else ([], ())
+        if any(right.granted is False for right in found):
+            name, description = self._say("say.rights_role_name"), self._say("say.rights_role_description")
+            evidence.write_json(self.folder.path / "custom-role.json", custom_role(found, name, description))
+        return render.rights(found, roles, (*unread, *more), self.inventory, self.asked.language)
+
+    def precheck(self) -> render.Table:
+        """
+        Show what the service itself says of the VMs about to be enabled, beside our verdict; see `service_precheck`.
+        """
+        protecting = [change for change in self.plan.changes if change.kind == "protect"]
+        said = precheck(self.session, self.inventory, protecting, self.asked.service_precheck)
+        own = self.verdicts(self.inventory, self.findings(self.inventory))
+        return render.precheck(
+            [(each.vm, each.status, each.code, each.message, each.feature) for each in said],
+            {key(each.vm): each.verdict.value for each in own},
+            self.inventory,
+            self.asked.language,
+        )
+
+    def show_findings(self, *only: str) -> render.Table:
+        """
+        Show the findings of some checks, or of all that are not a plain pass.
+        """
+        return render.findings(self.inventory, self.findings(self.inventory), self.asked.language, only)
+
+    def vaults(self) -> render.Table:
+        """
+        Show the vaults in the selected VMs' regions, as the plan leaves them after this step.
+        """
+        return render.vaults(self.inventory, self._here, self._regions, self.asked.language)
+
+    def policies(self) -> render.Table:
+        """
+        Show the policies in those vaults, as the plan leaves them after this step.
+        """
+        return render.policies(self.inventory, self._here, self._regions, self.asked.language)
+
+    def machines(self) -> render.Table:
+        """
+        Show agent and backup extension of each selected VM.
+        """
+        return render.machines(self.inventory, self.chosen, self.asked.language)
+
+    def network(self) -> render.Table:
+        """
+        Show the outbound decision for each selected VM.
+        """
+        return render.network(self.inventory, self.findings(self.inventory), self.asked.language)
+
+    def options(self) -> render.Table:
+        """
+        Show the guide's network options, what speaks for and against each, and what it changes here.
+        """
+        rules = rules_by_option(self.inventory, self.asked, going_on(self.inventory, self.asked))
+        counts = {
+            option: (
+                None if changes is None else len(changes),
+                len(files(self.inventory, replace(self.asked, network_option=option), self.chosen, changes or ())),
+            )
+            for option, changes in rules.items()
+        }
+        return render.options(self.asked.network_option, counts, self.asked.language)
+
+    def ranges(self) -> render.Table:
+        """
+        Show the address ranges behind the services, and what the NSGs have of them.
+        """
+        found = ranges(self.inventory, going_on(self.inventory, self.asked))
+        return render.ranges(self.inventory, found, self.asked.language)
+
+    def files(self) -> render.Table:
+        """
+        Write scripts and commands to the run folder, and show for whom they are.
+        """
+        made = files(self.inventory, self.asked, self.chosen, self.plan.changes)
+        self.folder.save_files({each.name: each.content for each in made})
+        return render.files(made, self.asked.language)
+
+    def truth_table(self) -> render.Table:
+        """
+        Show how far packets of each network interface come: NSGs, route and way out, for each destination.
+        """
+        tracer = Tracer(self.inventory)
+        found = [path for vm in self.chosen for path in tracer.paths(vm, destinations(self.asked))]
+        return render.truth_table(self.inventory, found, self.asked.language)
+
+    def compare_effective(self) -> render.Table:
+        """
+        Show whether the service agrees: its effective rules and routes for a few network interfaces of running VMs.
+        """
+        compared = compare_effective(self.session, self.inventory, self.chosen, destinations(self.asked))
+        return render.effective(self.inventory, compared, self.asked.language)
+
+    def unread(self) -> render.Table:
+        """
+        Show what could not be read.
+        """
+        return render.unread(self.inventory, self.asked.language)
+
+    def show_plan(self) -> render.Table:
+        """
+        Show the changes of this notebook's step.
+        """
+        step = self.plan.step(self._number)
+        caption = self._say("caption.plan", step=step.number, count=len(step.changes))
+        return render.plan([step], caption, self.asked.language)
+
+    def show_whole_plan(self) -> render.Table:
+        """
+        Show every change of every step, and how each ended: of the plan that was saved, else as it would be now.
+        """
+        plan = self.folder.plan() or self.plan
+        caption = self._say("caption.plan_all", count=len(plan.changes), digest=plan.digest[:12])
+        return render.plan(plan.steps, caption, self.asked.language, self.folder.ended())
+
+    def notes(self) -> render.Lines:
+        """
+        Say what the plan leaves as it is in this step, and why; the last notebook says all.
+        """
+        step = "" if self.notebook == NOTEBOOKS[-1] else self._number
+        return render.Lines(render.notes(self.plan, self.asked.language, step))

@@ -1,0 +1,70 @@
+"""
+The table of the service's error codes: whole, true to the notebooks, and used where a change fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.applying import detail
+from runbook_lib.arm.apply import Applied
+from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.records import Change
+from runbook_lib.text import LANGUAGES
+from runbook_lib.text.service_errors import explain, service_errors
+
+# Of the catalogue of codes, those that this job cannot meet.
+ELSEWHERE: set[str] = set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_code_has_cause_remedy_and_a_notebook_that_exists(language: str) -> None:
+    """
+    Whole sentences; a notebook's name, or none where none mends it.
+    """
+    table = service_errors(language)
+
+    assert len(table) >= 50
+    assert all(each.cause.endswith(".") and each.remedy.endswith(".") for each in table.values())
+    assert {each.notebook for each in table.values()} <= {"", *NOTEBOOKS}
+    assert table.keys() == service_errors("en").keys()
+
+
+def test_a_code_is_found_in_any_case() -> None:
+    """
+    ARM's codes come in several spellings; one that nobody knows is not explained.
+    """
+    known = explain("authorizationfailed", "en")
+
+    assert known is not None
+    assert ("AuthorizationFailed", "00_start") == (known.code, known.notebook)
+    assert explain("NobodyKnowsThis", "en") is None
+
+
+def test_a_failed_change_says_cause_and_remedy() -> None:
+    """
+    After the service's own words; an unknown code keeps those alone.
+    """
+    change = Change(kind="create-vault", step="01", target="/x")
+    known = Applied(change=change, outcome="failed", code="ScopeLocked", message="The scope is locked.")
+    unknown = Applied(change=change, outcome="failed", code="Odd", message="It is odd.")
+
+    assert detail(known, "en").startswith("ScopeLocked: The scope is locked. A management lock holds the scope")
+    assert detail(known, "en").endswith("for the time of the change.")
+    assert "Odd: It is odd" == detail(unknown, "en")
+    assert "" == detail(Applied(change=change, outcome="done"), "en")
+
+
+@pytest.mark.skipif(not os.environ.get("RUNBOOK_REFERENCE"), reason="RUNBOOK_REFERENCE is unset")
+def test_every_code_of_the_reference_is_explained() -> None:
+    """
+    The codes that recordings and reports of this job show are in the table.
+    """
+    file = Path(os.environ["RUNBOOK_REFERENCE"]) / "azure-specs" / "behaviour" / "error-catalogue.json"
+    codes = {entry["code"] for entry in json.loads(file.read_text(encoding="utf-8"))}
+
+    assert ELSEWHERE == {code for code in codes if explain(code, "en") is None}

@@ -1,6 +1,6 @@
 """
-What the sandbox does with virtual machines and security rules though Microsoft's specs do not have it: they know
-neither that a command may be refused, nor members that are none.
+What the sandbox does though Microsoft's specs do not have it: they know neither that a command may be refused, nor
+members that are none, nor the names of groups beyond ASCII that the service takes.
 
 Beside the sandbox's own suite, whose exchanges are held against the specs.
 """
@@ -15,6 +15,9 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.network import NetworkManagementClient
+from azure.mgmt.recoveryservices import RecoveryServicesClient
+from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+from azure.mgmt.resource.resources import ResourceManagementClient
 
 from runbook_lib.sandbox import Sandbox
 
@@ -151,3 +154,31 @@ def test_an_extension_is_taken_without_what_it_cannot_have(client_of: Callable[.
 
     assert ("Watcher", "Succeeded") == (extension.name, extension.properties["provisioningState"])
     assert "unheardOf" not in extension.properties
+
+
+def test_names_beyond_ascii_are_compared_as_keys_are(contoso: Sandbox, client_of: Callable[..., Any]) -> None:
+    """
+    A policy in use is not deleted because its vault's group has an accented capital.
+    """
+    place: Any = {"location": "westeurope"}
+    vault: Any = place | {"sku": {"name": "Standard"}, "properties": {}}
+    client_of(ResourceManagementClient).resource_groups.create_or_update("rg-\u00c9", place)
+    client_of(RecoveryServicesClient).vaults.begin_create_or_update("rg-\u00c9", "rsv-acc", vault).result()
+    backup = client_of(RecoveryServicesBackupClient)
+    policy = backup.protection_policies.get("rsv-acc", "rg-\u00c9", "DefaultPolicy")
+    vm = next(each for each in client_of(ComputeManagementClient).virtual_machines.list_all() if each.name == "file01")
+    unique = f"iaasvmcontainerv2;{vm.id.split('/')[4]};file01"
+    wanted = {
+        "protectedItemType": "Microsoft.Compute/virtualMachines",
+        "sourceResourceId": vm.id,
+        "policyId": policy.id,
+    }
+    backup.protected_items.begin_create_or_update(
+        "rsv-acc", "rg-\u00c9", "Azure", f"IaasVMContainer;{unique}", f"VM;{unique}", {"properties": wanted}
+    ).result()
+    counted = backup.protection_policies.get("rsv-acc", "rg-\u00c9", "DefaultPolicy").properties
+
+    assert 1 == counted.protected_items_count
+    assert (400, "BMSUserErrorPolicyInUse") == _refusal(
+        lambda: backup.protection_policies.begin_delete("rsv-acc", "rg-\u00c9", "DefaultPolicy")
+    )[:2]

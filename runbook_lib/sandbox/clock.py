@@ -10,7 +10,17 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import quote
 
-__all__ = ["arm_time", "etag_of", "http_date", "iso_duration", "parse_time", "routing_time", "span", "span_of"]
+__all__ = [
+    "arm_time",
+    "compute_time",
+    "etag_of",
+    "http_date",
+    "iso_duration",
+    "parse_time",
+    "routing_time",
+    "span",
+    "span_of",
+]
 
 
 def arm_time(moment: datetime) -> str:
@@ -18,6 +28,13 @@ def arm_time(moment: datetime) -> str:
     Write a moment with seven decimals, as the service does: `2024-04-28T06:35:04.3193040Z`.
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def compute_time(moment: datetime) -> str:
+    """
+    Write a moment as Compute does, with the zone in numbers: `2024-04-28T06:35:04.3193040+00:00`.
+    """
+    return arm_time(moment).removesuffix("Z") + "+00:00"
 
 
 def etag_of(moment: datetime) -> str:

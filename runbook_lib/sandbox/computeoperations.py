@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from runbook_lib.sandbox.answers import Answer, ArmError
 from runbook_lib.sandbox.call import Call, Route
-from runbook_lib.sandbox.clock import arm_time
+from runbook_lib.sandbox.clock import compute_time
 from runbook_lib.sandbox.state import Body, key_of, normal_location
 
 __all__ = ["EXTENSION_KINDS", "POWER_KINDS", "ROUTES", "RUN_COMMAND", "start"]
@@ -77,7 +77,7 @@ def _monitor(url: str) -> str:
 
 
 def _moment(timestamp: float) -> str:
-    return arm_time(datetime.fromtimestamp(timestamp, UTC)).removesuffix("Z") + "+00:00"
+    return compute_time(datetime.fromtimestamp(timestamp, UTC))
 
 
 ROUTES = (

@@ -47,6 +47,10 @@ _WRITABLE = (
     "restoreSettings",
     "securitySettings",
 )
+_IDENTITIES = {
+    one.replace(" ", "").lower(): one
+    for one in ("None", "SystemAssigned", "SystemAssigned, UserAssigned", "UserAssigned")
+}
 _KINDS = ("vault.create", "vault.update", "vault.delete")
 _JOB_TYPE = f"{VAULT_TYPE}/backupjobs"
 _JOBS_USED = {"InProgress": ("InProgressJobsCount", "In progress"), "Failed": ("FailedJobsCount", "Failed")}
@@ -318,6 +322,10 @@ def _changes(call: Call, vault: Body | None) -> Body:
     for name in ("tags", "sku", "identity"):
         if isinstance(call.body.get(name), dict):
             changes[name] = call.body[name]
+    kind = member(call.body, "identity").get("type")
+    if isinstance(kind, str):
+        # Clients write it in several ways (recorded), the service in one.
+        changes["identity"] = {**call.body["identity"], "type": _IDENTITIES.get(kind.replace(" ", "").lower(), kind)}
     if vault is not None:
         _refuse_while_busy(call, vault)
     check_redundancy(call.state, vault, member(properties, "redundancySettings"))

@@ -11,7 +11,7 @@ from functools import partial
 
 from runbook_lib.sandbox.answers import Answer, ArmError
 from runbook_lib.sandbox.call import Call, Effect, Failure, Handler, Route, Tenant, member
-from runbook_lib.sandbox.clock import arm_time
+from runbook_lib.sandbox.clock import compute_time
 from runbook_lib.sandbox.compute import agent_ready, is_running, os_type, statuses, vm_properties
 from runbook_lib.sandbox.computeoperations import RUN_COMMAND, start
 from runbook_lib.sandbox.state import Body, State
@@ -71,7 +71,7 @@ def _wake_agent(tenant: Tenant, vm_id: str) -> None:
         "level": "Info",
         "displayStatus": "Ready",
         "message": "GuestAgent is running and processing the extensions.",
-        "time": arm_time(tenant.now),
+        "time": compute_time(tenant.now),
     }
     tenant.state.set_runtime(vm_id, view | {"vmAgent": agent | {"vmAgentVersion": version, "statuses": [ready]}})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from runbook_lib.sandbox.answers import Answer, ArmError, gateway_error
 from runbook_lib.sandbox.call import Call, Effect, Failure, Route, Tenant, member
-from runbook_lib.sandbox.clock import arm_time
+from runbook_lib.sandbox.clock import compute_time
 from runbook_lib.sandbox.compute import agent_ready, is_running, view_extension
 from runbook_lib.sandbox.computeoperations import start
 from runbook_lib.sandbox.state import Body, key_of, normal_location
@@ -49,7 +49,10 @@ def _put(call: Call) -> Answer:
     if isinstance(call.body.get("tags"), dict):
         body["tags"] = call.body["tags"]
     state = "Creating" if old is None else "Updating"
-    body["properties"] = {"provisioningState": state, **_checked(member(call.body, "properties"))}
+    body["properties"] = {
+        "provisioningState": state,
+        **_checked(member(call.body, "properties"), member(old or {}, "properties")),
+    }
     call.state.put(body)
     # A VM without a working agent is waited for in vain.
     seconds = None if agent_ready(call.state, vm["id"]) else call.tenant.profile.durations["extension.unanswered"]
@@ -75,7 +78,7 @@ def _stored(tenant: Tenant, args: Body) -> None:
         )
     handler = f"{properties['publisher']}.{properties['type']}"
     version = properties["typeHandlerVersion"]
-    view_extension(tenant.state, args["vm"], body["name"], handler, version, arm_time(tenant.now))
+    view_extension(tenant.state, args["vm"], body["name"], handler, version, compute_time(tenant.now))
 
 
 def _delete(call: Call) -> Answer:
@@ -115,16 +118,18 @@ def _extension_id(call: Call, vm: Body) -> str:
     return f"{vm['id']}/extensions/{call.names['extension']}"
 
 
-def _checked(asked: Body) -> Body:
+def _checked(asked: Body, old: Body) -> Body:
     for name in _REQUIRED:
-        if not asked.get(name):
+        # What is there already need not be said again.
+        if not (asked.get(name) or old.get(name)):
             raise _bad_parameter(name, f"Required parameter '{name}' is missing (null).")
     given = {name: asked[name] for name in _SETTABLE if asked.get(name) is not None}
     for name, value in given.items():
         if not isinstance(value, _SETTABLE[name]):
             raise _bad_parameter(name, f"The value of parameter {name} is invalid.")
+    kept = {name: value for name, value in old.items() if name in _SETTABLE}
     defaults: dict[str, Any] = {"autoUpgradeMinorVersion": False}
-    return defaults | given
+    return defaults | kept | given
 
 
 def _bad_parameter(name: str, message: str) -> ArmError:

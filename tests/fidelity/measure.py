@@ -1,5 +1,6 @@
 """
-One measurement of the sandbox: the traffic of its tests, what the specs say about it, and what was recorded of Azure.
+One measurement of the sandbox: the traffic of its tests and of what it was made to play again, what the specs and the
+recordings say about it, and how many seeded bugs that finds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fidelity.recordings import Shape, by_answer, kind_of, read_recordings, shape
+from fidelity.examples import Example
+from fidelity.likeness import Likeness
+from fidelity.mutation import Outcome, judge_mutants
+from fidelity.recordings import Shape, read_recordings
+from fidelity.replay import Replay, read_case, replay_all
 from fidelity.specs import HERE, Allowed, Finding, Verdict, judge, read_allowed
 from fidelity.traffic import TRAFFIC
 
@@ -22,8 +27,6 @@ __all__ = ["REFERENCE", "Measurement", "missing"]
 
 REFERENCE = "RUNBOOK_REFERENCE"
 _TESTS = HERE.parent
-# Bodies that the sandbox shows as an estate holds them: what they lack, the estate lacks.
-_HELD = ("Microsoft.Compute", "Microsoft.Network")
 
 
 def missing() -> str:
@@ -45,10 +48,23 @@ class Measurement:
 
     reference: Path
 
-    @cached_property
+    @property
     def traffic(self) -> list[dict[str, Any]]:
         """
-        Run the sandbox's tests and return what it answered.
+        Return what the sandbox answered in its own tests.
+
+        Raises:
+            ValueError: a test failed, so that there is no telling what is missing.
+        """
+        failure, exchanges = self._suite
+        if failure:
+            raise ValueError(f"The sandbox's own tests fail, so there is no traffic to judge: {failure}")
+        return exchanges
+
+    @cached_property
+    def _suite(self) -> tuple[str, list[dict[str, Any]]]:
+        """
+        Run the sandbox's tests once, whatever comes of it, and return what failed and the traffic.
         """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "traffic.jsonl"
@@ -64,9 +80,8 @@ class Measurement:
                 text=True,
                 check=False,
             )
-            if done.returncode:
-                raise ValueError(f"The sandbox's own tests fail, so there is no traffic to judge: {done.stdout}")
-            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+            return done.stdout if done.returncode else "", [json.loads(line) for line in lines]
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -104,45 +119,48 @@ class Measurement:
         return found
 
     @cached_property
+    def likeness(self) -> Likeness:
+        """
+        Return what the recordings show.
+        """
+        return Likeness(self.recorded)
+
+    @cached_property
     def invented(self) -> dict[str, Shape]:
         """
-        Return what the sandbox's bodies of a kind show and no recorded body of that kind does.
+        Return what the bodies of a kind show in the traffic of the tests and no recorded body of that kind does.
         """
-        ours, theirs = _shapes(self.traffic), _shapes(self.recorded)
-        return {kind: shown - theirs[kind] for kind, shown in ours.items() if kind in theirs}
+        return self.likeness.invented(self.traffic)
 
     @cached_property
     def always_shown(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
         """
         Return each place, by operation, that all its recorded successes show, and those that the sandbox never shows.
         """
-        theirs = by_answer(each for each in self.recorded if _has_rows(each["response"]["body"]))
-        always, missing = set(), set()
-        for (operation, status), answers in by_answer(self.traffic).items():
-            held = any(provider in operation for provider in _HELD)
-            if held or status >= 300 or (operation, status) not in theirs:
-                continue
-            places = frozenset.intersection(*map(_places, theirs[operation, status]))
-            always |= {(operation, place) for place in places}
-            missing |= {(operation, place) for place in places.difference(*map(_places, answers))}
-        return frozenset(always), frozenset(missing)
+        return self.likeness.always(self.traffic)
+
+    @cached_property
+    def replayed(self) -> Replay:
+        """
+        Play the official examples and the recorded sequences.
+        """
+        return replay_all(read_case(self.reference, self.recorded))
+
+    @cached_property
+    def judged_examples(self) -> list[tuple[Example, Verdict]]:
+        """
+        Return what the specs say about the answers to the examples.
+        """
+        verdicts = judge(self.replayed.answers, self._specification)
+        return [(example, verdict) for (example, _), verdict in zip(self.replayed.examples, verdicts, strict=True)]
+
+    @cached_property
+    def outcomes(self) -> list[Outcome]:
+        """
+        Return what became of the sandbox as it is, and of each bug that it was seeded with.
+        """
+        return judge_mutants(self.reference, self.likeness.always(self.replayed.traffic, held=True)[1])
 
     @property
     def _specification(self) -> Path:
         return self.reference / "azure-specs" / "specification"
-
-
-def _shapes(exchanges: list[dict[str, Any]]) -> dict[str, Shape]:
-    shapes: dict[str, Shape] = {}
-    for (operation, status), answers in by_answer(exchanges).items():
-        kind = kind_of(operation, status)
-        shapes[kind] = shapes.get(kind, frozenset()).union(*(shape(each["response"]["body"]) for each in answers))
-    return {kind: found for kind, found in shapes.items() if found}
-
-
-def _places(exchange: dict[str, Any]) -> frozenset[str]:
-    return frozenset(path for path, _ in shape(exchange["response"]["body"]))
-
-
-def _has_rows(body: Any) -> bool:
-    return isinstance(body, dict) and bool(body.get("value", body))

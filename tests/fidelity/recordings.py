@@ -15,14 +15,17 @@ from urllib.parse import unquote, urlsplit
 from runbook_lib.sandbox.app import ROUTES
 from runbook_lib.sandbox.router import Router
 
-__all__ = ["Shape", "by_answer", "kind_of", "read_recordings", "shape"]
+__all__ = ["FREE_NAMES", "Exchange", "Shape", "by_answer", "kind_of", "read_recordings", "shape"]
 
+# A request and its answer: `operation`, `request` (`method`, `uri`, `body`) and `response` (`status`, `headers`,
+# `body`); one that was recorded has `source`, `commit`, `seq`, `kind` and `flags` too.
+Exchange = dict[str, Any]
 # The paths of a body, `*` for any place in a list or any free name, each with the type of what stands there.
 Shape = frozenset[tuple[str, str]]
 
 _TYPES = {bool: "boolean", dict: "object", float: "number", int: "number", list: "array", str: "string"}
 # Objects whose members have names that somebody chose.
-_FREE_NAMES = frozenset({"tags", "userAssignedIdentities", "propertyBag", "internalPropertyBag", "settings"})
+FREE_NAMES = frozenset({"tags", "userAssignedIdentities", "propertyBag", "internalPropertyBag", "settings"})
 # What an operation's body shows, where it is not the last fixed word of its path; that, or the last two words.
 _SHOWN = {
     "backupFabrics/operationsStatus": "operation of backup",
@@ -42,19 +45,24 @@ _ROWS = "/value/*"
 def read_recordings(folder: Path) -> Iterator[dict[str, Any]]:
     """
     Give each recorded exchange that the sandbox has an operation for, with `operation`, `source`, `commit` and `seq`.
+
+    The exchanges of an asynchronous operation that was recorded as a whole have its number as `chain`, others None;
+    it is the same for all that follow a first one, and None where the sandbox does not have the first one.
     """
     router = Router(ROUTES)
+    chains = 0
     for file in sorted(folder.glob("*.jsonl")):
         with file.open(encoding="utf-8") as lines:
             for record in map(json.loads, lines):
-                for step in record.get("steps", [record]):
-                    request = step["request"]
-                    match = router.match(unquote(urlsplit(request["uri"]).path))
-                    route = None if match is None else match.routes.get(request["method"])
-                    if route is not None:
-                        known = {"operation": f"{route.method} {route.path}"}
-                        known |= {name: record[name] for name in ("source", "commit")}
-                        yield {"flags": record.get("flags", []), "kind": record["kind"], **step, **known}
+                steps = record.get("steps", [record])
+                operations = [_operation(router, step["request"]) for step in steps]
+                whole = "steps" in record and operations[0] is not None
+                chains += whole
+                known = {name: record[name] for name in ("source", "commit", "kind")}
+                known |= {"flags": record.get("flags", []), "chain": chains if whole else None}
+                for step, operation in zip(steps, operations, strict=True):
+                    if operation is not None:
+                        yield {**known, **step, "operation": operation}
 
 
 def by_answer(exchanges: Iterable[dict[str, Any]]) -> dict[tuple[str, int], list[dict[str, Any]]]:
@@ -75,7 +83,9 @@ def kind_of(operation: str, status: int) -> str:
     words = [word for word in operation.partition(" ")[2].split("/") if word and not word.startswith("{")]
     if status >= 400:
         return next((f"error of {word}" for word in words if word.startswith("Microsoft.")), "error")
-    return _SHOWN.get("/".join(words[-2:]), _SHOWN.get(words[-1], words[-1]))
+    shown = _SHOWN.get("/".join(words[-2:]), _SHOWN.get(words[-1], words[-1]))
+    # Each provider has a body of its own for them.
+    return shown if shown != "operations" else f"operations of {words[words.index('providers') + 1]}"
 
 
 def shape(body: Any) -> Shape:
@@ -85,10 +95,16 @@ def shape(body: Any) -> Shape:
     return frozenset((path.removeprefix(_ROWS) or _ROWS, kind) for path, kind in _paths(body, "") if path)
 
 
+def _operation(router: Router, request: Exchange) -> str | None:
+    match = router.match(unquote(urlsplit(request["uri"]).path))
+    route = None if match is None else match.routes.get(request["method"])
+    return None if route is None else f"{route.method} {route.path}"
+
+
 def _paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
     yield path, "null" if value is None else _TYPES[type(value)]
     if isinstance(value, dict):
-        free = path.rpartition("/")[2] in _FREE_NAMES
+        free = path.rpartition("/")[2] in FREE_NAMES
         for name, each in value.items():
             yield from _paths(each, f"{path}/{'*' if free else name}")
     elif isinstance(value, list):

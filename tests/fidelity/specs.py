@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["HERE", "Allowed", "Finding", "Unrecorded", "Verdict", "judge", "read_allowed", "read_unrecorded"]
+__all__ = [
+    "HERE",
+    "Allowed",
+    "Finding",
+    "Unrecorded",
+    "Verdict",
+    "Word",
+    "judge",
+    "read_allowed",
+    "read_unrecorded",
+    "read_words",
+]
 
 HERE = Path(__file__).parent
 # The api-versions of the specs, by what stands in a path; the first that does holds.
@@ -22,8 +33,10 @@ _SPEC_VERSIONS = (
     ("/microsoft.recoveryservices/", "2024-04-01"),
     ("/microsoft.compute/", "2024-07-01"),
     ("/microsoft.network/", "2024-01-01"),
+    ("/microsoft.authorization/", "2022-04-01"),
     ("/providers", "2024-07-01"),
     ("/resourcegroups", "2024-07-01"),
+    ("/resources", "2024-07-01"),
     ("/", "2022-12-01"),
 )
 # oav looks for an operation among those of the provider that the path names, and files what can be asked about any
@@ -115,6 +128,18 @@ class Unrecorded:
         return kind in self.kinds and f"{path}/".startswith(f"{self.path}/")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """
+    A word at a place in bodies of a kind that no recorded body has there, and why the sandbox does.
+    """
+
+    kind: str
+    path: str
+    word: str
+    why: str
+
+
 def read_allowed() -> tuple[Allowed, ...]:
     """
     Read the findings that are allowed.
@@ -127,6 +152,13 @@ def read_unrecorded() -> tuple[Unrecorded, ...]:
     Read the unrecorded places that are allowed.
     """
     return tuple(Unrecorded(**entry | {"kinds": tuple(entry["kinds"])}) for entry in _entries("unrecorded"))
+
+
+def read_words() -> tuple[Word, ...]:
+    """
+    Read the unrecorded words that are allowed.
+    """
+    return tuple(Word(**entry) for entry in _entries("word"))
 
 
 def judge(exchanges: Iterable[dict[str, Any]], specification: Path) -> list[Verdict]:

@@ -12,12 +12,34 @@ from runbook_lib.sandbox.app import ROUTES
 
 # The first test runs the sandbox's whole suite.
 pytestmark = pytest.mark.timeout(900)
-# What the specs of 2024 do not have, though Azure was recorded answering it.
+_SUBSCRIPTION = "/subscriptions/{subscription}"
+_GROUP = f"{_SUBSCRIPTION}/resourceGroups/{{group}}"
+_RESOURCE = f"{_GROUP}/providers/{{provider}}/{{kind}}/{{resource}}"
+_AUTHORIZATION = "providers/Microsoft.Authorization"
+_COMPUTE = "providers/Microsoft.Compute"
+_NETWORKS = f"{_SUBSCRIPTION}/providers/Microsoft.Network/locations/{{location}}"
+_DELETED = f"{_SUBSCRIPTION}/providers/Microsoft.RecoveryServices/locations/{{location}}/deletedVaults"
+_SCOPES = (_SUBSCRIPTION, _GROUP, _RESOURCE)
+# What the validator finds no operation for in the specs of 2024.
 UNSPECIFIED = {
-    "GET /subscriptions/{subscription}/operationresults/{operation}",
-    "GET /subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operationResults/{operation}",
-    "GET /subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operations/{operation}",
-    "GET /subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.RecoveryServices/vaults/{vault}"
+    f"GET {_SUBSCRIPTION}/operationresults/{{operation}}",
+    f"GET {_SUBSCRIPTION}/{_AUTHORIZATION}/permissions",
+    f"GET {_RESOURCE}/{_AUTHORIZATION}/permissions",
+    f"GET {_RESOURCE}/{_AUTHORIZATION}/roleDefinitions",
+    f"GET {_RESOURCE}/{_AUTHORIZATION}/roleDefinitions/{{role}}",
+    *(f"GET {scope}/{_AUTHORIZATION}/roleAssignments" for scope in _SCOPES),
+    *(f"GET {scope}/{_AUTHORIZATION}/locks" for scope in _SCOPES),
+    *(f"{method} {scope}/{_AUTHORIZATION}/locks/{{lock}}" for scope in _SCOPES for method in ("GET", "PUT", "DELETE")),
+    *(f"GET {scope}/{_COMPUTE}/{kind}" for scope in (_SUBSCRIPTION, _GROUP) for kind in ("availabilitySets", "disks")),
+    *(f"GET {_GROUP}/{_COMPUTE}/{kind}/{{name}}" for kind in ("availabilitySets", "disks")),
+    f"GET {_SUBSCRIPTION}/{_COMPUTE}/locations/{{location}}/operations/{{operation}}",
+    f"GET {_NETWORKS}/operationResults/{{operation}}",
+    f"GET {_NETWORKS}/operations/{{operation}}",
+    f"GET {_DELETED}",
+    f"GET {_DELETED}/{{deleted}}",
+    f"GET {_DELETED}/{{deleted}}/operations/{{operation}}",
+    f"POST {_DELETED}/{{deleted}}/undelete",
+    f"GET {_GROUP}/providers/Microsoft.RecoveryServices/vaults/{{vault}}"
     "/backupFabrics/{fabric}/operationsStatus/{operation}",
 }
 

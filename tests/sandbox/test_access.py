@@ -458,3 +458,26 @@ def test_a_group_is_deleted_with_its_roles_and_locks(with_roles: Any, send: Send
     with_roles(assigned(f"{_ONE}/resourceGroups/rg-empty", _READER))
 
     assert 202 == send("DELETE", f"{_ONE}/resourceGroups/rg-empty").status_code
+
+
+@pytest.mark.parametrize("scope", [_ONE, _VAULTS, _VAULT])
+def test_locks_roles_and_permissions_have_one_form_at_every_scope(with_roles: Any, send: Send, scope: str) -> None:
+    """
+    A subscription, a group and a resource are asked alike.
+    """
+    with_roles(assigned(scope, _READER, "somebody"))
+    base = f"{scope}/providers/Microsoft.Authorization"
+
+    assert [201, 200, 200, 200, 200, 200, 200, 200] == [
+        send(method, f"{base}/{path}", body, version="2022-04-01").status_code
+        for method, path, body in (
+            ("PUT", "locks/l", lock("CanNotDelete")),
+            ("GET", "locks/l", None),
+            ("GET", "locks", None),
+            ("DELETE", "locks/l", None),
+            ("GET", "permissions", None),
+            ("GET", "roleAssignments", None),
+            ("GET", "roleDefinitions", None),
+            ("GET", f"roleDefinitions/{_READER}", None),
+        )
+    ]

@@ -225,27 +225,3 @@ def test_a_top_that_is_no_number_of_rows_is_refused(send: Send, top: str) -> Non
     assert [400, 400] == [
         send("GET", f"{_SCOPE}/{kind}?$top={quote(top)}").status_code for kind in ("resources", "resourcegroups")
     ]
-
-
-def test_names_beyond_ascii_are_compared_as_keys_are(sandbox: Any, send: Send, ids: Any) -> None:
-    """
-    A policy in use is not deleted because its vault's group has an accented capital.
-    """
-    group = f"{_SCOPE}/resourceGroups/rg-%C3%89"
-    vault = f"{group}/providers/Microsoft.RecoveryServices/vaults/rsv-acc"
-    policy = f"{_SCOPE}/resourceGroups/rg-\u00c9/providers/Microsoft.RecoveryServices/vaults/rsv-acc/backupPolicies"
-    send("PUT", group, {"location": "westeurope"})
-    send("PUT", vault, {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}})
-    sandbox.advance(100)
-    unique = "iaasvmcontainerv2;rg-app;web"
-    item = f"{vault}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{unique}/protectedItems/VM;{unique}"
-    wanted = {
-        "protectedItemType": "Microsoft.Compute/virtualMachines",
-        "sourceResourceId": ids.vm("web"),
-        "policyId": f"{policy}/DefaultPolicy",
-    }
-    assert 202 == send("PUT", item, {"properties": wanted}).status_code
-    sandbox.advance(100)
-
-    assert 1 == send("GET", f"{vault}/backupPolicies/DefaultPolicy").json()["properties"]["protectedItemsCount"]
-    assert 400 == send("DELETE", f"{vault}/backupPolicies/DefaultPolicy").status_code

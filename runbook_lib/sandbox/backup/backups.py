@@ -14,7 +14,7 @@ from runbook_lib.sandbox.backup.limits import spend
 from runbook_lib.sandbox.backup.operations import poll_headers
 from runbook_lib.sandbox.backup.recoverypoints import add_point
 from runbook_lib.sandbox.call import Call, Effect, Failure, Route, Tenant, member
-from runbook_lib.sandbox.clock import arm_time
+from runbook_lib.sandbox.clock import arm_time, compute_time
 from runbook_lib.sandbox.compute import add_extension, is_running, vm_properties
 from runbook_lib.sandbox.refusals import refusal
 from runbook_lib.sandbox.state import Body, key_of
@@ -115,7 +115,7 @@ def _vm_of(tenant: Tenant, args: Body) -> Body | None:
 def _install_extension(tenant: Tenant, vm: Body) -> None:
     linux = member(member(vm_properties(vm), "storageProfile"), "osDisk").get("osType") == "Linux"
     kind = "VMSnapshotLinux" if linux else "VMSnapshot"
-    add_extension(tenant.state, vm, "Microsoft.Azure.RecoveryServices", kind, "1.0", arm_time(tenant.now))
+    add_extension(tenant.state, vm, "Microsoft.Azure.RecoveryServices", kind, "1.0", compute_time(tenant.now))
 
 
 def _cancel(call: Call) -> Answer:

@@ -38,7 +38,8 @@ ITEM_KIND = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainer
 
 # Days that soft delete keeps an item whose body does not tell them.
 _KEPT_DAYS = 14
-_CLOCK = ("%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %H:%M:%S")
+# The last is the official example's: midnight as 00 AM.
+_CLOCK = ("%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S %p")
 _CONTAINER = re.compile(r"IaasVMContainer;iaasvmcontainerv2;(?P<group>[^;]+);(?P<vm>[^;]+)", re.IGNORECASE)
 _ITEM = re.compile(r"VM;iaasvmcontainerv2;(?P<group>[^;]+);(?P<vm>[^;]+)", re.IGNORECASE)
 

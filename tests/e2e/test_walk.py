@@ -18,8 +18,8 @@ from runbook_lib.sandbox import Sandbox
 pytestmark = pytest.mark.e2e
 
 MARK = "target: SANDBOX (simulated)"
-VMS = 22
-VAULTS = {"rsv-finance", "rsv-westeurope"}
+VMS = 40
+VAULTS = {"rsv-finance", "rsv-legacy", "rsv-westeurope"}
 
 
 def _vaults(sandbox: Sandbox) -> set[str]:

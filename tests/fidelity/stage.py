@@ -32,7 +32,7 @@ BASE = "https://management.azure.com"
 _START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 _FAR = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 # Operations that nobody waits for: items stay for weeks, and backups run on while other calls are made.
-_WEEKS = ("item.purge",)
+_WEEKS = ("item.purge", "vault.purge")
 _UNAWAITED = (*_WEEKS, "backup.snapshot", "backup.transfer")
 # The tenant's clock runs while a case is played, so what shall not end by itself is made slower than any machine.
 _SLOWER = 50

@@ -175,14 +175,11 @@ def test_network_writes_have_a_budget_of_five_minutes(sandbox: Sandbox, send: Se
 
 def test_a_refused_request_counts_as_one(sandbox: Sandbox, send: Send) -> None:
     """
-    What the service refuses for another reason was a request all the same.
+    What the service refuses for another reason was a request all the same; this budget does not refill meanwhile.
     """
-    sandbox.configure(throttle="arm2024")
+    sandbox.configure(throttle="backup-strict")
+    answers = [send("GET", f"{_VAULT}/backupPolicies/none") for _ in range(2)]
 
-    assert [
-        (404, "249"),
-        (404, "248"),
-    ] == [
-        (one.status_code, counters(one)["subscription-reads"])
-        for one in [send("GET", f"{_SCOPE}/resourcegroups/none") for _ in range(2)]
+    assert [(404, "299"), (404, "298")] == [
+        (one.status_code, counters(one)["subscription-resource-requests"]) for one in answers
     ]

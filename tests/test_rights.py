@@ -144,9 +144,7 @@ def test_a_reader_is_told_what_is_missing_step_by_step(make_run: RunMaker, conto
         if row["step"] == "04" and "protectedItems/write" in row["actions"]
     )
 
-    assert ("no", "Backup Contributor") != (protect["granted"], "")
-    assert "no" == protect["granted"]
-    assert protect["role"]
+    assert ("no", "Backup Contributor") == (protect["granted"], protect["role"])
     assert (
         "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/write" in kept["Actions"]
     )

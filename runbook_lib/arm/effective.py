@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from runbook_lib.arm.session import ArmError, Session
-from runbook_lib.arm.wire import Json, as_list, as_object, as_text, id_of
+from runbook_lib.arm.shapes import security_rule
+from runbook_lib.arm.wire import Json, as_list, as_object, as_text, id_of, name_of
 from runbook_lib.checks.network import (
     MOST,
     WIRESERVER,
@@ -22,7 +23,7 @@ from runbook_lib.checks.network import (
     compare,
     sample,
 )
-from runbook_lib.records import Inventory, NetworkInterface, Route, SecurityGroup, SecurityRule, VirtualMachine
+from runbook_lib.records import Inventory, NetworkInterface, Route, SecurityGroup, VirtualMachine
 
 __all__ = ["compare_effective", "effective"]
 
@@ -85,29 +86,9 @@ def _group(row: Json) -> SecurityGroup:
         id=arm_id,
         name=arm_id.rsplit("/", 1)[-1],
         location="",
-        rules=tuple(_rule(each) for each in _rules_of(row)),
-    )
-
-
-def _rule(row: Json) -> SecurityRule:
-    priority = row.get("priority")
-    return SecurityRule(
         # `defaultSecurityRules/AllowInternetOutBound`
-        name=as_text(row.get("name")).rsplit("/", 1)[-1],
-        direction=as_text(row.get("direction")).capitalize(),
-        access=as_text(row.get("access")).capitalize(),
-        priority=priority if isinstance(priority, int) else 0,
-        protocol=as_text(row.get("protocol")).capitalize(),
-        sources=_both(row, "sourceAddressPrefix", "sourceAddressPrefixes"),
-        destinations=_both(row, "destinationAddressPrefix", "destinationAddressPrefixes"),
-        ports=_both(row, "destinationPortRange", "destinationPortRanges"),
-        source_ports=_both(row, "sourcePortRange", "sourcePortRanges"),
+        rules=tuple(security_rule(name_of(each).rsplit("/", 1)[-1], each) for each in _rules_of(row)),
     )
-
-
-def _both(row: Json, single: str, plural: str) -> tuple[str, ...]:
-    found = [as_text(row.get(single)), *map(as_text, as_list(row.get(plural)))]
-    return tuple(dict.fromkeys(each for each in found if each))
 
 
 def _space(row: Json) -> Iterable[str]:
@@ -115,7 +96,7 @@ def _space(row: Json) -> Iterable[str]:
     List what the tag VirtualNetwork is expanded to, less the host's own address, which stands beside it.
     """
     for each in _rules_of(row):
-        if _both(each, "destinationAddressPrefix", "destinationAddressPrefixes") == ("VirtualNetwork",):
+        if security_rule("", each).destinations == ("VirtualNetwork",):
             expanded = map(as_text, as_list(each.get("expandedDestinationAddressPrefix")))
             yield from (prefix for prefix in expanded if prefix != f"{WIRESERVER}/32")
 

@@ -11,7 +11,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from runbook_lib.arm.wire import Json, as_list, as_object, as_text, base, id_of, located, name_of, properties_of
+from runbook_lib.arm.wire import (
+    Json,
+    as_list,
+    as_number,
+    as_object,
+    as_text,
+    base,
+    id_of,
+    located,
+    name_of,
+    properties_of,
+)
 from runbook_lib.parameters import location_name
 from runbook_lib.policy import terms
 from runbook_lib.records import (
@@ -46,6 +57,7 @@ __all__ = [
     "public_ip",
     "route_table",
     "security_group",
+    "security_rule",
     "subnets",
     "subscription",
     "vault",
@@ -162,18 +174,23 @@ def security_group(row: Json) -> SecurityGroup:
     """
     Read a network security group and its own rules, ordered by direction and priority.
     """
-    rules = [_rule(as_object(each)) for each in as_list(properties_of(row).get("securityRules"))]
+    rows = [as_object(each) for each in as_list(properties_of(row).get("securityRules"))]
+    rules = [security_rule(name_of(each), properties_of(each)) for each in rows]
     return SecurityGroup(**located(row), rules=tuple(sorted(rules, key=lambda each: (each.direction, each.priority))))
 
 
-def _rule(row: Json) -> SecurityRule:
-    given = properties_of(row)
-    priority = given.get("priority")
+def security_rule(name: str, given: Json) -> SecurityRule:
+    """
+    Read a security rule, as it is written or as the service says that it is in effect.
+
+    Args:
+        given: its members, of which an effective one has no `properties` around.
+    """
     return SecurityRule(
-        name=name_of(row),
+        name=name,
         direction=as_text(given.get("direction")).capitalize(),
         access=as_text(given.get("access")).capitalize(),
-        priority=priority if isinstance(priority, int) else 0,
+        priority=as_number(given.get("priority")),
         protocol=as_text(given.get("protocol")).capitalize(),
         sources=_both(given, "sourceAddressPrefix", "sourceAddressPrefixes"),
         destinations=_both(given, "destinationAddressPrefix", "destinationAddressPrefixes"),

@@ -99,11 +99,7 @@ def read_profile(path: Path) -> dict[str, Any]:
     Raises:
         SandboxError: it is no JSON object; what it holds is checked where it is used.
     """
-    text = bodies.read_bytes(path)
-    try:
-        profile = bodies.parse(text)
-    except SandboxError as error:
-        raise SandboxError(f"{path}: {error}") from error
+    profile = _parsed(path, str(path))
     if not isinstance(profile, dict):
         raise SandboxError(f"{path}: has to be an object of settings; docs/sandbox.md lists them")
     return profile
@@ -130,12 +126,16 @@ def write_estate(estate: Estate, path: Path) -> None:
         raise SandboxError(f"{path}: cannot be written ({error.strerror}); give a path that can") from error
 
 
-def _read_file(path: Path, origin: str) -> Estate:
+def _parsed(path: Path, origin: str) -> Any:
     text = bodies.read_bytes(path)
     try:
-        document = bodies.parse(text)
+        return bodies.parse(text)
     except SandboxError as error:
         raise SandboxError(f"{origin}: {error}") from error
+
+
+def _read_file(path: Path, origin: str) -> Estate:
+    document = _parsed(path, origin)
     if not isinstance(document, dict):
         bodies.refuse(origin, [f"is no estate: its top level has to be an object with {', '.join(_FIELDS)}"])
     if document.get("estate") != _VERSION:

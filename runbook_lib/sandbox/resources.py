@@ -89,13 +89,19 @@ def _subscriptions(call: Call) -> Answer:
         "subscriptions",
         lambda after: call.state.scan("microsoft.resources/subscriptions", after=after),
         keep=lambda body: sees_subscription(call.state, call.caller, body["id"]),
+        shape=_nameless,
     )
     answer.body["count"] = {"type": "Total", "value": len(answer.body["value"])}
     return answer
 
 
 def _subscription(call: Call) -> Answer:
-    return Answer(status=200, body=call.state.get(call.subscription_scope))
+    return Answer(status=200, body=_nameless(call.state.get(call.subscription_scope) or {}))
+
+
+def _nameless(body: Body) -> Body:
+    # An estate gives every body a name and a type; Azure's subscriptions and providers have neither.
+    return {name: value for name, value in body.items() if name not in ("name", "type")}
 
 
 def _locations(call: Call) -> Answer:
@@ -167,7 +173,7 @@ def _filled(call: Call, namespace: str) -> Body:
             for one in types
         ],
     }
-    return defaults | (call.state.get(resource_id) or {})
+    return defaults | _nameless(call.state.get(resource_id) or {})
 
 
 def _groups(call: Call) -> Answer:

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fidelity.recordings import FREE_NAMES, Exchange, Shape, by_answer, kind_of, shape
+from fidelity.recordings import Exchange, Shape, by_answer, kind_of, shape, walk
 
 __all__ = ["UNRECORDED_HEADERS", "Likeness"]
 
@@ -169,7 +169,7 @@ def _texts(exchanges: Iterable[Exchange]) -> dict[tuple[str, str], Counter[str]]
     for (operation, status), answers in by_answer(exchanges).items():
         kind = kind_of(operation, status)
         for one in answers if status < 300 else ():
-            for place, text in _strings(one["response"]["body"], ""):
+            for place, text in _strings(one["response"]["body"]):
                 found.setdefault((kind, place.removeprefix("/value/*")), Counter())[text] += 1
     return found
 
@@ -220,7 +220,7 @@ def _provider(exchange: Exchange) -> str:
 def _spellings(exchange: Exchange) -> Iterator[_Text]:
     status = exchange["response"]["status"]
     kind = kind_of(exchange["operation"], status) if exchange["operation"] is not None else ""
-    for place, text in _strings(exchange["response"]["body"], ""):
+    for place, text in _strings(exchange["response"]["body"]):
         if text.lower().startswith("/subscriptions/"):
             yield kind, place.removeprefix("/value/*"), _spelled(text)
     for name, url in exchange["response"]["headers"].items():
@@ -228,16 +228,8 @@ def _spellings(exchange: Exchange) -> Iterator[_Text]:
             yield f"{exchange['operation']} {status}", name.lower(), _spelled(urlsplit(str(url)).path)
 
 
-def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        free = path.rpartition("/")[2] in FREE_NAMES
-        for name, each in value.items():
-            yield from _strings(each, f"{path}/{'*' if free else name}")
-    elif isinstance(value, list):
-        for each in value:
-            yield from _strings(each, f"{path}/*")
-    elif isinstance(value, str):
-        yield path, value
+def _strings(body: Any) -> Iterator[tuple[str, str]]:
+    return ((place, value) for place, value in walk(body) if isinstance(value, str))
 
 
 def _year(exchange: Exchange) -> str:

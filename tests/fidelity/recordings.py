@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from runbook_lib.sandbox.app import ROUTES
 from runbook_lib.sandbox.router import Router
 
-__all__ = ["FREE_NAMES", "Exchange", "Shape", "by_answer", "kind_of", "read_recordings", "shape"]
+__all__ = ["Exchange", "Shape", "by_answer", "kind_of", "read_recordings", "shape", "walk"]
 
 # A request and its answer: `operation`, `request` (`method`, `uri`, `body`) and `response` (`status`, `headers`,
 # `body`); one that was recorded has `source`, `commit`, `seq`, `kind` and `flags` too.
@@ -25,7 +25,7 @@ Shape = frozenset[tuple[str, str]]
 
 _TYPES = {bool: "boolean", dict: "object", float: "number", int: "number", list: "array", str: "string"}
 # Objects whose members have names that somebody chose.
-FREE_NAMES = frozenset({"tags", "userAssignedIdentities", "propertyBag", "internalPropertyBag", "settings"})
+_FREE_NAMES = frozenset({"tags", "userAssignedIdentities", "propertyBag", "internalPropertyBag", "settings"})
 # What an operation's body shows, where it is not the last fixed word of its path; that, or the last two words.
 _SHOWN = {
     "backupFabrics/operationsStatus": "operation of backup",
@@ -92,7 +92,11 @@ def shape(body: Any) -> Shape:
     """
     Return the paths of *body* with the types that stand there; the rows of a list stand for resources.
     """
-    return frozenset((path.removeprefix(_ROWS) or _ROWS, kind) for path, kind in _paths(body, "") if path)
+    return frozenset(
+        (path.removeprefix(_ROWS) or _ROWS, "null" if value is None else _TYPES[type(value)])
+        for path, value in walk(body)
+        if path
+    )
 
 
 def _operation(router: Router, request: Exchange) -> str | None:
@@ -101,12 +105,15 @@ def _operation(router: Router, request: Exchange) -> str | None:
     return None if route is None else f"{route.method} {route.path}"
 
 
-def _paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    yield path, "null" if value is None else _TYPES[type(value)]
+def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """
+    Give each place of a body with what stands there, `*` for any place in a list or any free name.
+    """
+    yield path, value
     if isinstance(value, dict):
-        free = path.rpartition("/")[2] in FREE_NAMES
+        free = path.rpartition("/")[2] in _FREE_NAMES
         for name, each in value.items():
-            yield from _paths(each, f"{path}/{'*' if free else name}")
+            yield from walk(each, f"{path}/{'*' if free else name}")
     elif isinstance(value, list):
         for each in value:
-            yield from _paths(each, f"{path}/*")
+            yield from walk(each, f"{path}/*")

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
+from runbook_lib.sandbox import read_estate
+
 Refused = Callable[[Callable[[], Any]], tuple[int | None, str]]
 
 
@@ -213,3 +215,15 @@ def test_a_group_with_resources_is_not_deleted(azure: Any, refused: Refused) -> 
     assert (409, "ResourceGroupDeletionBlocked") == refused(
         lambda: azure.resources.resource_groups.begin_delete("rg-app")
     )
+
+
+def test_subscriptions_and_providers_have_neither_name_nor_type(sandbox: Any, send: Any) -> None:
+    """
+    Whatever an estate adds to every body: Azure's have none, in lists and alone.
+    """
+    sandbox.load(read_estate("contoso"))
+    (first, *_) = send("GET", "/subscriptions").json()["value"]
+    paths = [first["id"], f"{first['id']}/providers/Microsoft.RecoveryServices"]
+    alone = [send("GET", path).json() for path in paths]
+
+    assert set() == {"name", "type"} & {member for body in (first, *alone) for member in body}

@@ -9,6 +9,7 @@ from typing import Any
 
 from builders import HOME, arm_id, estate, nic, nsg, rule, subnet, vm, with_records
 
+from runbook_lib.checks.network import Decision, Packet, outbound
 from runbook_lib.records import (
     Disk,
     Extension,
@@ -17,8 +18,19 @@ from runbook_lib.records import (
     LoadBalancer,
     Route,
     RouteTable,
+    SecurityGroup,
     Status,
 )
+
+
+def decide(group: SecurityGroup, addresses: tuple[str, ...], destination: str, location: str, port: int) -> Decision:
+    """
+    What an NSG does with a TCP packet from any of *addresses*, of which no more is known.
+    """
+    packets = [
+        Packet(address=each, destination=destination, port=port, location=location) for each in addresses or ("",)
+    ]
+    return outbound(group, packets)
 
 
 def table(*routes: Route, **fields: Any) -> RouteTable:

@@ -312,7 +312,13 @@ ROWS = (
         "stopped; its agent's last word was Ready",
     ),
     Row("rg-dev-apps/dev-web01", "Linux", "READY", (), "nothing in its way, its provider is not registered"),
-    Row("rg-dev-lab/dev-lab01", "Linux", "READY", (), "its guest reports hostile text"),
+    Row(
+        "rg-dev-lab/dev-lab01",
+        "Linux",
+        "READY",
+        (("network-outbound", "NOT NEEDED", "FAIL", "no_way_out"),),
+        "its guest reports hostile text, and its subnet is a private one",
+    ),
 )
 
 

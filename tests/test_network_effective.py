@@ -242,7 +242,7 @@ def test_agreement_takes_two_sure_answers(
     path = tracer.path(machine, own.id, SERVICES[1])
     said = Effective(groups=theirs, routes=routes, space=("10.0.0.0/16",))
 
-    assert outcome == compare(tracer, machine, own, path, said).outcome
+    assert outcome == compare(tracer, own, path, said).outcome
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -342,6 +342,6 @@ def test_a_default_route_that_a_gateway_learnt_is_the_services_word() -> None:
     tracer = Tracer(estate(machine, own, net))
     learnt = {"source": "VirtualNetworkGateway", "state": "Active", "nextHopType": "VirtualNetworkGateway"}
     theirs = effective({}, {"value": [learnt | {"addressPrefix": ["0.0.0.0/0"]}]})
-    found = compare(tracer, machine, own, tracer.path(machine, own.id, SERVICES[0]), theirs)
+    found = compare(tracer, own, tracer.path(machine, own.id, SERVICES[0]), theirs)
 
     assert ("settled", "VirtualNetworkGateway", HOME) == (found.outcome, found.hop.type if found.hop else "", HOME)

@@ -11,9 +11,10 @@ import pytest
 from builders import HOME, arm_id, estate, nic, nsg, rule, subnet
 from hypothesis import given
 from hypothesis import strategies as st
+from network_cases import decide
 
 from runbook_lib.arm import shapes
-from runbook_lib.checks.network import Decision, addresses_of, decide, groups_of
+from runbook_lib.checks.network import Decision, groups_of
 from runbook_lib.records import IpConfiguration, SecurityGroup, SecurityRule
 
 ASG = arm_id("Microsoft.Network/applicationSecurityGroups", "asg")
@@ -423,12 +424,3 @@ def test_an_nsg_that_could_not_be_read_is_not_left_out(own: object) -> None:
     Nor is a subnet that may have one.
     """
     assert groups_of(estate(), own) is None  # type: ignore[arg-type]
-
-
-def test_configurations_without_an_address_are_passed_over() -> None:
-    """
-    As IPv6 ones are in real answers.
-    """
-    own = nic(ip_configurations=(IpConfiguration(private_ip="10.0.0.4"), IpConfiguration()))
-
-    assert ("10.0.0.4",) == addresses_of(own)

@@ -11,6 +11,7 @@ from builders import (
     HELD,
     HOME,
     PROXY,
+    arm_id,
     change,
     estate,
     item,
@@ -26,10 +27,11 @@ from builders import (
     vm,
     with_records,
 )
+from network_cases import decide
 
-from runbook_lib.checks.network import HTTPS, TAGS, decide
+from runbook_lib.checks.network import HTTPS, TAGS
 from runbook_lib.plan import project
-from runbook_lib.records import Inventory, Plan, key
+from runbook_lib.records import Inventory, IpConfiguration, Plan, key
 
 
 def rules_of(made: Plan) -> list[tuple[str, int, str]]:
@@ -122,6 +124,20 @@ def test_a_rule_comes_before_every_denial_that_its_nsg_holds() -> None:
     assert {"Allow"} == {
         decide(after.nsgs[key(shut.id)], (f"10.0.0.{n}",), tag, HOME, HTTPS).access for n in (4, 5) for tag in TAGS
     }
+
+
+@pytest.mark.parametrize(("member", "tags"), [(True, 3), (False, 0)])
+def test_a_rule_for_an_application_security_group_is_about_its_members(member: bool, tags: int) -> None:
+    """
+    The sender's own membership is known: nothing is planned for who is not in it, and no doubt keeps a rule back.
+    """
+    asg = arm_id("Microsoft.Network/applicationSecurityGroups", "asg")
+    shut = nsg("shut", rule("deny", 300, sources=(), source_asg_ids=(asg,)))
+    inside = IpConfiguration(private_ip="10.0.0.4", asg_ids=(asg,) if member else ())
+    own = nic("nic-4", nsg_id=shut.id, ip_configurations=(inside,))
+    made = planned(estate(shut, own, vm(nic_ids=(own.id,))), network_option="service_tags")
+
+    assert tags == len(rules_of(made))
 
 
 def test_a_rule_never_replaces_one_that_is_there() -> None:

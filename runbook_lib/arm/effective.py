@@ -47,7 +47,7 @@ def compare_effective(
             theirs = _ask(session, nic)
         except ArmError as error:
             return [Comparison(path=ours[0], outcome="refused", why=f"{error.code}: {error.message}")]
-        return [compare(tracer, vm, nic, each, theirs) for each in ours]
+        return [compare(tracer, nic, each, theirs) for each in ours]
 
     asked = sample(inventory, vms)
     with ThreadPoolExecutor(MOST, thread_name_prefix="effective") as pool:

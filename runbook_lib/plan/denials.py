@@ -7,38 +7,55 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from runbook_lib.checks.network import HTTPS, Decision, addresses_of, decide, groups_of
+from runbook_lib.checks.network import Decision, Destination, Tracer, groups_of, outbound
 from runbook_lib.records import Inventory, NetworkInterface, SecurityGroup, VirtualMachine, key
 
-__all__ = ["FIRST_PRIORITY", "Sender", "free_priority", "groups_met", "unused_name", "worst"]
+__all__ = ["FIRST_PRIORITY", "free_priority", "groups_met", "nics_of", "unused_name", "worst"]
 
 # ARM takes 100 to 4096.
 FIRST_PRIORITY = 100
-Sender = tuple[VirtualMachine, NetworkInterface]
 
 
-def groups_met(world: Inventory, vms: Iterable[VirtualMachine]) -> Iterator[tuple[SecurityGroup, list[Sender]]]:
+def nics_of(world: Inventory, vms: Iterable[VirtualMachine]) -> list[NetworkInterface]:
     """
-    List the NSGs that outbound packets of *vms* meet, each once, with the VMs and NICs behind it.
+    List the NICs of *vms*, as far as they could be read.
     """
-    met: dict[str, tuple[SecurityGroup, list[Sender]]] = {}
-    for vm in vms:
-        for nic_id in vm.nic_ids:
-            nic = world.nics.get(key(nic_id))
-            if nic is None:
-                continue
-            for group in groups_of(world, nic) or ():
-                met.setdefault(key(group.id), (group, []))[1].append((vm, nic))
+    return [nic for vm in vms for each in vm.nic_ids if (nic := world.nics.get(key(each)))]
+
+
+def groups_met(
+    world: Inventory, nics: Iterable[NetworkInterface]
+) -> Iterator[tuple[SecurityGroup, list[NetworkInterface]]]:
+    """
+    List the NSGs that outbound packets of *nics* meet, each once, with the NICs behind it.
+    """
+    met: dict[str, tuple[SecurityGroup, list[NetworkInterface]]] = {}
+    for nic in nics:
+        for group in groups_of(world, nic) or ():
+            met.setdefault(key(group.id), (group, []))[1].append(nic)
     yield from met.values()
 
 
-def worst(group: SecurityGroup, senders: Sequence[Sender], tag: str) -> Decision:
+def worst(
+    tracer: Tracer,
+    group: SecurityGroup,
+    senders: Sequence[NetworkInterface],
+    destination: Destination,
+    address: str = "",
+) -> Decision:
     """
-    Say what *group* does with HTTPS to *tag*: the first denial of all senders, else a doubt, else that it is allowed.
+    Say what *group* does with packets to *destination*: the first denial of all senders, else a doubt, else that it is
+    allowed.
 
     VMs behind one NSG may be denied by different rules: a new one must come before all of them.
+
+    Args:
+        address: where one is given, what is sent from it alone counts.
     """
-    decisions = [decide(group, addresses_of(nic), tag, vm.location, HTTPS) for vm, nic in senders]
+    decisions = []
+    for nic in senders:
+        packets = tracer.packets(nic, destination)
+        decisions.append(outbound(group, [each for each in packets if address in ("", each.address)]))
     order = ("Deny", "Unknown", "Allow")
     return min(decisions, key=lambda each: (order.index(each.access), each.priority))
 

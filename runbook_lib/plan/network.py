@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runbook_lib.checks.network import HTTPS, TAGS, Decision, decide, groups_of
+from runbook_lib.checks.network import HTTPS, SERVICES, Decision, Destination, Tracer, groups_of
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan.denials import free_priority, groups_met, unused_name, worst
+from runbook_lib.plan.denials import free_priority, groups_met, nics_of, unused_name, worst
 from runbook_lib.plan.ranges import plan_ranges
 from runbook_lib.plan.wanted import Notes, Wanted, add_note
 from runbook_lib.records import Change, Inventory, SecurityGroup, VirtualMachine
@@ -36,17 +36,19 @@ def _plan_tags(world: Inventory, going: Sequence[VirtualMachine], notes: Notes) 
     """
     Plan one rule per NSG and tag that is denied: a rule takes one service tag.
     """
-    for group, senders in groups_met(world, going):
+    tracer = Tracer(world)
+    for group, senders in groups_met(world, nics_of(world, going)):
         taken: set[int] = set()
-        for tag in TAGS:
-            decision = worst(group, senders, tag)
+        for service in SERVICES:
+            decision = worst(tracer, group, senders, service)
             if decision.access != "Deny":
                 continue
             priority = free_priority(group, taken, decision.priority, decision.priority - 10)
             if priority is None:
                 add_note(notes, id="no_priority", nsg=group.name, rule=decision.rule)
                 continue
-            yield _rule(group, f"allow-backup-{tag}", priority, source="VirtualNetwork", to=tag, ports=[str(HTTPS)])
+            name = f"allow-backup-{service.name}"
+            yield _rule(group, name, priority, source="VirtualNetwork", to=service.where, ports=[str(HTTPS)])
 
 
 def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[Change]:
@@ -59,17 +61,14 @@ def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[C
     notes.append({"id": "proxy_clients", "host": asked.proxy_host, "port": asked.proxy_port})
     if not owners:
         notes.append({"id": "proxy_outside", "host": asked.proxy_host})
-    met: dict[str, SecurityGroup] = {}
     for nic in owners:
-        groups = groups_of(world, nic)
-        if groups is None:
+        if groups_of(world, nic) is None:
             add_note(notes, id="proxy_unclear", host=asked.proxy_host, where=nic.name)
-        met |= {group.id: group for group in groups or ()}
     ports = asked.proxy_ports.split(",")
-    for group in met.values():
-        decisions = [
-            decide(group, (asked.proxy_host,), "Internet", group.location, port) for port in _numbers(asked.proxy_ports)
-        ]
+    internet = [Destination(name="Internet", where="Internet", port=each) for each in _numbers(asked.proxy_ports)]
+    tracer = Tracer(world)
+    for group, senders in groups_met(world, owners):
+        decisions = [worst(tracer, group, senders, each, asked.proxy_host) for each in internet]
         denied = [decision for decision in decisions if decision.access == "Deny"]
         if not denied:
             clear = all(decision.access == "Allow" for decision in decisions)

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from runbook_lib.checks.network import HTTPS, TAGS, Decision
-from runbook_lib.plan.denials import FIRST_PRIORITY, Sender, free_priority, groups_met, unused_name, worst
+from runbook_lib.checks.network import HTTPS, SERVICES, TAGS, Decision, Destination, Tracer
+from runbook_lib.plan.denials import FIRST_PRIORITY, free_priority, groups_met, nics_of, unused_name, worst
 from runbook_lib.plan.wanted import Notes, add_note
 from runbook_lib.records import (
     SERVICE_TAGS,
     Change,
     Inventory,
+    NetworkInterface,
     SecurityGroup,
     SecurityRule,
     ServiceTag,
@@ -83,15 +84,17 @@ def ranges(world: Inventory, going: Sequence[VirtualMachine]) -> tuple[Ranges, .
     Say for each region of *going*, each service and each NSG in the way what the list has and what the NSG has.
     """
     listed = _list_of(world)
+    tracer = Tracer(world)
     found: list[Ranges] = []
     for location in sorted({vm.location for vm in going}) if listed else ():
-        met = list(groups_met(world, [vm for vm in going if vm.location == location]))
-        for tag in TAGS:
-            known = listed.tag(tag, location if tag in REGIONAL else "") if listed else None
+        met = list(groups_met(world, nics_of(world, [vm for vm in going if vm.location == location])))
+        for service in SERVICES:
+            known = listed.tag(service.where, location if service.where in REGIONAL else "") if listed else None
             if known is None:
                 continue
-            each = Ranges(location=location, tag=tag, listed=known)
-            found += [made for group, senders in met if (made := _in_group(each, group, senders))] or [each]
+            each = Ranges(location=location, tag=service.where, listed=known)
+            stand = [_in_group(tracer, each, group, senders, service) for group, senders in met]
+            found += [made for made in stand if made] or [each]
     return tuple(found)
 
 
@@ -121,14 +124,16 @@ def _list_of(world: Inventory) -> ServiceTagsList | None:
     return next(iter(world.service_tags.values()), None)
 
 
-def _in_group(each: Ranges, group: SecurityGroup, senders: Sequence[Sender]) -> Ranges | None:
+def _in_group(
+    tracer: Tracer, each: Ranges, group: SecurityGroup, senders: Sequence[NetworkInterface], service: Destination
+) -> Ranges | None:
     """
     Add what *group* has and does; None where it lets the packets through without rules of ours.
     """
     ours = tuple(rule for rule in group.rules if _is_ours(rule, each.tag))
     # Nobody can tell offline whether the addresses of one service are those of another.
     without = replace(group, rules=tuple(rule for rule in group.rules if not any(_is_ours(rule, tag) for tag in TAGS)))
-    decision = worst(without, senders, each.tag)
+    decision = worst(tracer, without, senders, service)
     # A rule is planned against a denial, not against a doubt; one that is there is kept up to date.
     if decision.access == "Deny" or (decision.access == "Unknown" and ours):
         return replace(each, group=group, rules=ours, decision=decision)

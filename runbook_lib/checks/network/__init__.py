@@ -13,12 +13,11 @@ from runbook_lib.checks.network.path import (
     Destination,
     Path,
     Tracer,
-    addresses_of,
     groups_of,
     through,
 )
 from runbook_lib.checks.network.routes import Hop, next_hop, routes_from
-from runbook_lib.checks.network.rules import HTTPS, TAGS, WIRESERVER, Decision, Packet, decide, outbound
+from runbook_lib.checks.network.rules import HTTPS, TAGS, WIRESERVER, Decision, Packet, outbound
 
 __all__ = [
     "HTTPS",
@@ -35,10 +34,8 @@ __all__ = [
     "Packet",
     "Path",
     "Tracer",
-    "addresses_of",
     "agent_wireserver",
     "compare",
-    "decide",
     "destinations",
     "groups_of",
     "needs_a_way",

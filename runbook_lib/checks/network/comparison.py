@@ -74,17 +74,16 @@ def _met(inventory: Inventory, nic: NetworkInterface) -> tuple[str, ...]:
     return tuple(key(each) for each in (nic.nsg_id, *(subnet.nsg_id for subnet in subnets if subnet)))
 
 
-def compare(tracer: Tracer, vm: VirtualMachine, nic: NetworkInterface, ours: Path, theirs: Effective) -> Comparison:
+def compare(tracer: Tracer, nic: NetworkInterface, ours: Path, theirs: Effective) -> Comparison:
     """
     Send the packets of a path through the rules and routes of the service, and say whether the same becomes of them.
     """
     where = ours.destination.where
     packets = [
-        replace(each, space=theirs.space, whole_space=True, routed=())
-        for each in tracer.packets(vm, nic, ours.destination)
+        replace(each, space=theirs.space, whole_space=True, routed=()) for each in tracer.packets(nic, ours.destination)
     ]
     nsg, decision = through(theirs.groups, packets)
-    hop = next_hop(theirs.routes, where, vm.location)
+    hop = next_hop(theirs.routes, where, nic.location)
     pairs = [(_access(ours), decision.access if decision else "Allow"), (_kind(ours.hop), _kind(hop))]
     outcome = "agrees"
     if any(mine != said and "unknown" not in (mine.lower(), said.lower()) for mine, said in pairs):

@@ -33,7 +33,6 @@ __all__ = [
     "Destination",
     "Path",
     "Tracer",
-    "addresses_of",
     "groups_of",
     "through",
 ]
@@ -120,13 +119,6 @@ class _Card:
     routed: tuple[str, ...]
 
 
-def addresses_of(nic: NetworkInterface) -> tuple[str, ...]:
-    """
-    Return the private addresses of *nic*; an IPv6 configuration may have none (real-shapes).
-    """
-    return tuple(each.private_ip for each in nic.ip_configurations if each.private_ip)
-
-
 def groups_of(inventory: Inventory, nic: NetworkInterface) -> tuple[SecurityGroup, ...] | None:
     """
     Return the NSGs that outbound packets of *nic* meet, in order; None when one that is named could not be read.
@@ -194,7 +186,7 @@ class Tracer:
         card = self._card(nic) if nic else None
         if nic is None or card is None or card.groups is None:
             return Path(**here)
-        nsg, decision = through(card.groups, self.packets(vm, nic, destination))
+        nsg, decision = through(card.groups, self.packets(nic, destination))
         here |= {"nsgs_read": True, "nsg": nsg, "decision": decision}
         passes = _PASSES[decision.access if decision else "Allow"]
         if destination.where == WIRESERVER:
@@ -206,18 +198,18 @@ class Tracer:
         hop, way, leaves = min(ends, key=lambda end: (False, None, True).index(end[2]))
         return Path(**here, hop=hop, way=way, open=_both(passes, leaves))
 
-    def packets(self, vm: VirtualMachine, nic: NetworkInterface, destination: Destination) -> tuple[Packet, ...]:
+    def packets(self, nic: NetworkInterface, destination: Destination) -> tuple[Packet, ...]:
         """
         Write the packets that *nic* may send, one for each of its addresses.
         """
         card = self._card(nic)
-        receivers, ranges = self._receivers(nic, destination.where), self._ranges(destination.where, vm.location)
+        receivers, ranges = self._receivers(nic, destination.where), self._ranges(destination.where, nic.location)
         return tuple(
             Packet(
                 address=address,
                 destination=destination.where,
                 port=destination.port,
-                location=vm.location,
+                location=nic.location,
                 protocol=destination.protocol,
                 asg_ids=asg_ids,
                 destination_asg_ids=receivers,

@@ -26,7 +26,6 @@ __all__ = [
     "WIRESERVER",
     "Decision",
     "Packet",
-    "decide",
     "is_public",
     "network_of",
     "outbound",
@@ -121,16 +120,6 @@ _DEFAULTS = (
     _default("AllowInternetOutBound", 65001, "Allow", "*", "Internet"),
     _default("DenyAllOutBound", 65500, "Deny", "*", "*"),
 )
-
-
-def decide(group: SecurityGroup, addresses: tuple[str, ...], destination: str, location: str, port: int) -> Decision:
-    """
-    Say what *group* does with an outbound TCP packet from any of *addresses*, of which no more is known.
-    """
-    packets = [
-        Packet(address=each, destination=destination, port=port, location=location) for each in addresses or ("",)
-    ]
-    return outbound(group, packets)
 
 
 def outbound(group: SecurityGroup, packets: Iterable[Packet]) -> Decision:

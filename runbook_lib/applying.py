@@ -4,7 +4,10 @@ Apply a plan's steps, each on what is read just before it and only for VMs whose
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from runbook_lib import render
 from runbook_lib.arm.apply import Applied, apply_step, check_plan
@@ -12,13 +15,56 @@ from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session
 from runbook_lib.conclusion import findings_on, verdicts_on
 from runbook_lib.errors import RunbookError, WriteFailed
-from runbook_lib.folder import RunFolder
+from runbook_lib.folder import RunFolder, state_path
+from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
 
-__all__ = ["apply_plan", "detail", "raise_failed"]
+__all__ = ["Progress", "apply_plan", "detail", "raise_failed"]
+
+_VAULT = "/providers/microsoft.recoveryservices/vaults/"
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """
+    How far an apply is; times are the target's.
+
+    Attributes:
+        total: changes of the steps that are applied.
+        sent: how many were sent so far.
+        ended: how many ended so far, by outcome.
+        last: what ended last; None where something was sent since.
+        seconds: since the apply began.
+        waited: seconds that were waited for the service's limits.
+    """
+
+    total: int
+    sent: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    last: Applied | None = None
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def line(self, language: str) -> str:
+        """
+        Say it in a line: counts, rate, estimated end, waits.
+        """
+        over = self.ended.total()
+        rate = over / self.seconds if self.seconds else 0.0
+        return say(
+            "say.progress_rate",
+            language,
+            ended=over,
+            total=self.total,
+            failed=self.ended["failed"],
+            sent=self.sent,
+            rate=f"{rate * 60:.0f}",
+            left=f"{(self.total - over) / rate:.0f}" if rate else "?",
+            waited=f"{self.waited:.0f}",
+        )
 
 
 def apply_plan(
@@ -27,13 +73,13 @@ def apply_plan(
     asked: Parameters,
     plan: Plan,
     numbers: Sequence[str],
-    told: Callable[[Applied], None],
+    told: Callable[[Progress], None],
 ) -> list[Applied]:
     """
     Apply the steps *numbers* of a plan.
 
     Args:
-        told: called with each change as it ended.
+        told: called with each change that ended, and whenever more were sent.
 
     Raises:
         Drift, PlanRefused: nothing of the step was sent.
@@ -41,17 +87,52 @@ def apply_plan(
     if asked.target == "azure":
         raise RunbookError("azure_read_only")
     check_plan(plan, session)
+    steps = [step for step in plan.steps if step.number in numbers]
+    began, waited = session.clock(), session.limiter.waited
+    progress = Progress(total=sum(len(step.changes) for step in steps))
+
+    def tell(last: Applied | None, sent: int) -> None:
+        progress.last = last
+        progress.sent += sent
+        progress.seconds, progress.waited = session.clock() - began, session.limiter.waited - waited
+        told(progress)
+
+    holder = {"caller": session.target.caller, "run": folder.path.name, "since": _stamp()}
     ended: list[Applied] = []
-    for step in plan.steps:
-        if step.number not in numbers:
-            continue
-        folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
-        observed = read_inventory(session, asked)
-        failed = {key(each.change.target) for each in ended if each.outcome == "failed"}
-        for each in apply_step(session, observed, step, failed, _refused(observed, asked, step)):
-            ended.append(each)
-            told(each)
+    with leased(state_path() / "leases", session.place, _vaults(steps), holder):
+        for step in steps:
+            folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
+            observed = read_inventory(session, asked)
+            broken = {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
+            refused = _refused(observed, asked, step)
+            for each in apply_step(
+                session, observed, step, broken, refused, asked.max_errors, lambda count: tell(None, count)
+            ):
+                ended.append(each)
+                progress.ended[each.outcome] += 1
+                tell(each, 0)
     return ended
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _vaults(steps: Sequence[Step]) -> set[str]:
+    """
+    Name the vaults that the steps write to, by key.
+    """
+    found = set()
+    for step in steps:
+        for change in step.changes:
+            scope, vault, rest = key(change.target).partition(_VAULT)
+            if vault:
+                found.add(f"{scope}{vault}{rest.split('/', 1)[0]}")
+    return found
+
+
+def _is_missing(each: Applied) -> bool:
+    return each.outcome not in ("done", "adopted")
 
 
 def _refused(observed: Inventory, asked: Parameters, step: Step) -> dict[str, str]:
@@ -94,18 +175,18 @@ def detail(each: Applied, language: str) -> str:
 
 def raise_failed(ended: Sequence[Applied], language: str) -> None:
     """
-    Raise when a change failed.
+    Raise when a change did not come to be.
 
     Raises:
-        WriteFailed: with the first failure and how many there are.
+        WriteFailed: with the first of them and how many there are.
     """
-    failed = [each for each in ended if each.outcome == "failed"]
-    if failed:
-        first = failed[0]
+    missing = [each for each in ended if _is_missing(each)]
+    if missing:
+        first = missing[0]
         raise WriteFailed(
             "write_failed",
             resource=first.change.target,
-            count=len(failed),
+            count=len(missing),
             total=len(ended),
             what=say(f"change.{first.change.kind}", language, **first.change.facts),
             code=first.code,

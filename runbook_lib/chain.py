@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import load_notebook_node
 
 from runbook_lib import errors, evidence
+from runbook_lib.applying import Progress
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import declared_parameters, environment, start_kernel
@@ -27,6 +29,10 @@ from runbook_lib.run import Run
 from runbook_lib.text import say
 
 __all__ = ["ChainResult", "notebook_path", "run_chain"]
+
+# More changes than this are told of in sums, every so many seconds.
+MOST_LINES = 60
+SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +97,8 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None]) -> 
         # What was sent until then is on record; the run is left open.
         raise stopped
     outcome = evidence.read_json(out / "outcome.json")
-    # A run with failed changes is not at its end: unsealed, it is INCOMPLETE and can be resumed.
-    digest = "" if outcome["changes"].get("failed") else evidence.seal(out)
+    # A run with changes that did not come to be is not at its end: unsealed, it is INCOMPLETE and can be resumed.
+    digest = "" if evidence.unfinished(outcome["changes"]) else evidence.seal(out)
     return ChainResult(folder=out, outcome=outcome, digest=digest)
 
 
@@ -106,10 +112,28 @@ def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]
     numbers = [step.number for step in plan.steps]
     progress(say("say.progress_apply", asked.language, steps=", ".join(numbers), count=len(plan.changes)))
     try:
-        run.apply_plan(plan, numbers, lambda each: progress(run.progress(each)))
+        run.apply_plan(plan, numbers, _Reporter(run, progress))
     except (Drift, PlanRefused) as error:
         return error
     return None
+
+
+class _Reporter:
+    """
+    Tells of each change as it ends; of a fleet's, how far they are, every few seconds.
+    """
+
+    def __init__(self, run: Run, progress: Callable[[str], None]) -> None:
+        self._run = run
+        self._progress = progress
+        self._next = 0.0
+
+    def __call__(self, now: Progress) -> None:
+        if now.last is not None and (now.total <= MOST_LINES or now.last.outcome not in ("done", "adopted")):
+            self._progress(self._run.progress(now.last))
+        if now.total > MOST_LINES and (time.monotonic() >= self._next or now.ended.total() == now.total):
+            self._next = time.monotonic() + SECONDS
+            self._progress(now.line(self._run.asked.language))
 
 
 def _execute(

@@ -34,6 +34,7 @@ __all__ = ["main"]
 
 # A parameter file is small; a larger one is a mistake or an attack.
 LARGEST_FILE = 1 << 20
+OUTCOMES = ("done", "adopted", "failed", "in_doubt", "pending")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -198,7 +199,7 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     click.echo(Table(say("caption.readiness", language, count=len(rows)), columns, rows, language).text())
     click.echo(", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())))
     if outcome["applied"]:
-        counted = {name: outcome["changes"].get(name, 0) for name in ("done", "adopted", "failed")}
+        counted = {name: outcome["changes"].get(name, 0) for name in OUTCOMES}
         click.echo(say("say.changes", language, **counted))
     elif outcome["changes"]["planned"]:
         for step in evidence.read_json(result.folder / "plan.json")["steps"]:

@@ -105,7 +105,7 @@ def _of_the_plan(
         "exit_code": evidence.exit_code(
             verdicts,
             applied=applied,
-            failed=tried.get("failed", 0),
+            unfinished=evidence.unfinished(tried),
             unread_vms=any(gap.what == VMS for gap in after.unread),
         ),
     }

@@ -24,7 +24,17 @@ from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Finding, Verdict, VmVerdict, decode, encode, key
 from runbook_lib.text import plain, say
 
-__all__ = ["ATTESTATION", "Problem", "Verification", "exit_code", "read_json", "seal", "verify", "write_json"]
+__all__ = [
+    "ATTESTATION",
+    "Problem",
+    "Verification",
+    "exit_code",
+    "read_json",
+    "seal",
+    "unfinished",
+    "verify",
+    "write_json",
+]
 
 ATTESTATION = "attestation.dsse.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -65,11 +75,18 @@ def read_json(path: Path) -> Any:
         raise BrokenEvidence("evidence_unreadable", resource=str(path), problem=str(error)) from error
 
 
-def exit_code(verdicts: Iterable[VmVerdict], *, applied: bool, failed: int, unread_vms: bool) -> int:
+def unfinished(changes: Mapping[str, int]) -> int:
+    """
+    Count the changes that did not come to be, by how changes ended: a run that has some can be resumed.
+    """
+    return sum(changes.get(outcome, 0) for outcome in ("failed", "in_doubt", "pending"))
+
+
+def exit_code(verdicts: Iterable[VmVerdict], *, applied: bool, unfinished: int, unread_vms: bool) -> int:
     """
     Return the exit code of a run that ended: 0 all are there, 3 some are not, 5 changes failed and can be resumed.
     """
-    if failed:
+    if unfinished:
         return 5
     own = [each.verdict for each in verdicts]
     short = any(each not in _THERE for each in own) if applied else any(each in _NOT_THERE for each in own)

@@ -22,7 +22,17 @@ from runbook_lib.parameters import Parameters
 from runbook_lib.plan import plan_digest
 from runbook_lib.records import Inventory, Plan, Step, decode, digest, key
 
-__all__ = ["CHAINED", "GIVEN", "NOTEBOOKS", "SUPERVISED", "RunFolder", "interactive", "open_folder", "runs_home"]
+__all__ = [
+    "CHAINED",
+    "GIVEN",
+    "NOTEBOOKS",
+    "SUPERVISED",
+    "RunFolder",
+    "interactive",
+    "open_folder",
+    "runs_home",
+    "state_path",
+]
 
 NOTEBOOKS = (
     "00_start",
@@ -41,12 +51,20 @@ CHAINED = "RUNBOOK_CHAIN"
 GIVEN = "RUNBOOK_GIVEN"
 
 
+def state_path() -> Path:
+    """
+    Return what the processes of one user share: `$RUNBOOK_STATE`, or a folder of the user's data.
+    """
+    named = os.environ.get("RUNBOOK_STATE")
+    return Path(named) if named else user_data_path("azure-vm-backup-runbook")
+
+
 def runs_home() -> Path:
     """
-    Return where runs without a named folder are kept: `$RUNBOOK_RUNS`, or a folder of the user's data.
+    Return where runs without a named folder are kept: `$RUNBOOK_RUNS`, or a folder of the shared state.
     """
     named = os.environ.get("RUNBOOK_RUNS")
-    return Path(named) if named else user_data_path("azure-vm-backup-runbook") / "runs"
+    return Path(named) if named else state_path() / "runs"
 
 
 def open_folder(named: str, *, new: bool) -> RunFolder:

@@ -40,6 +40,7 @@ class Parameters:
     run_dir: str = ""
     language: str = field(default=text.DEFAULT_LANGUAGE, metadata={"choices": text.LANGUAGES})
     apply: bool = False
+    max_errors: int = 10
     subscription_ids: tuple[str, ...] = ()
     vm_selector: str = "all"
     location: str = ""
@@ -318,6 +319,10 @@ def _schedule(p: Parameters) -> Problems:
         yield InvalidParameters("weekly_days", name="weekly_days", value=list(p.weekly_days), days=", ".join(WEEKDAYS))
 
 
+def _errors(p: Parameters) -> Problems:
+    yield from _range(p, "max_errors", 0, 1_000_000)
+
+
 def _range(p: Parameters, name: str, low: int, high: int) -> Problems:
     value = getattr(p, name)
     if not low <= value <= high:
@@ -365,6 +370,7 @@ def _target(p: Parameters) -> Problems:
 
 _RULES: tuple[Callable[[Parameters], Problems], ...] = (
     _target,
+    _errors,
     _names,
     _subscriptions,
     _selector,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runbook_lib import evidence, render, ui
-from runbook_lib.applying import apply_plan, detail, raise_failed
+from runbook_lib.applying import Progress, apply_plan, detail, raise_failed
 from runbook_lib.arm.apply import Applied
 from runbook_lib.conclusion import conclude
 from runbook_lib.errors import InvalidParameters, PlanRefused
@@ -123,7 +123,7 @@ class Run(Views):
         return table
 
     def apply_plan(
-        self, plan: Plan, numbers: Sequence[str], told: Callable[[Applied], None] = lambda _: None
+        self, plan: Plan, numbers: Sequence[str], told: Callable[[Progress], None] = lambda _: None
     ) -> list[Applied]:
         """
         Apply the steps *numbers* of a plan, each on what is read just before it; see `applying.apply_plan`.
@@ -160,12 +160,12 @@ class Run(Views):
 
     def _read_back(self) -> None:
         """
-        Set right what the journal has as failed: a write whose answer was lost may have been made all the same.
+        Set right what the journal has as failed or in doubt: it may have come to be all the same.
         """
         plan = self.folder.plan()
         ended = self.folder.ended()
         for change in plan.changes if plan else ():
-            if ended.get(change.sha256) == "failed" and is_done(self.inventory, change):
+            if ended.get(change.sha256) in ("failed", "in_doubt", "pending") and is_done(self.inventory, change):
                 self.folder.journal.result(change, "adopted", read_back=True)
 
     def show_differences(self) -> render.Shown:

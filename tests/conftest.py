@@ -29,6 +29,7 @@ def contoso(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     path = tmp_path / "sandbox.sqlite"
     monkeypatch.setenv("RUNBOOK_SANDBOX", str(path))
     monkeypatch.setenv("RUNBOOK_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("RUNBOOK_STATE", str(tmp_path / "state"))
     sandbox = Sandbox(path)
     sandbox.load(read_estate("contoso"))
     yield sandbox

@@ -5,6 +5,7 @@ What every request passes through: the read-only guard and the call log. Imports
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,18 +51,18 @@ class ReadOnlyGuard(HTTPPolicy[Any, Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._open = False
+        self._open = threading.local()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """
-        Allow writes for the time of the block.
+        Allow this thread to write for the time of the block; others read on meanwhile.
         """
-        self._open = True
+        self._open.here = True
         try:
             yield
         finally:
-            self._open = False
+            self._open.here = False
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         """
@@ -75,7 +76,7 @@ class ReadOnlyGuard(HTTPPolicy[Any, Any]):
         reads = http.method in ("GET", "HEAD") or (
             http.method == "POST" and any(each.search(path) for each in _READING_POSTS)
         )
-        if not reads and not self._open:
+        if not reads and not getattr(self._open, "here", False):
             raise ReadOnlyViolation("read_only", resource=path, method=http.method)
         return self.next.send(request)
 

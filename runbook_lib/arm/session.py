@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -26,20 +26,28 @@ from azure.mgmt.recoveryservices import RecoveryServicesClient
 from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
-from platformdirs import user_data_path
 
+from runbook_lib.arm.limiter import Limiter
+from runbook_lib.arm.patience import Patience
 from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
 from runbook_lib.errors import InvalidParameters, SignInError
+from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal
 from runbook_lib.records import Target
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 
-__all__ = ["DEFAULT_ESTATE", "ArmError", "Session", "open_session", "sandbox_path", "sandbox_state"]
+__all__ = [
+    "DEFAULT_ESTATE",
+    "ArmError",
+    "Session",
+    "open_session",
+    "pause_of",
+    "sandbox_path",
+    "sandbox_state",
+]
 
 DEFAULT_ESTATE = "contoso"
 ARM = "https://management.azure.com"
-# azure-core gives up on 429 and 5xx after three tries by default, even when told how long to wait (measured).
-RETRIES = 10
 # Between two looks at an operation that does not say how long it takes; the recorded ones of the network take 10 s.
 POLL = 10.0
 
@@ -65,7 +73,7 @@ def sandbox_path() -> Path:
     Return where the sandbox's state is: `$RUNBOOK_SANDBOX`, or a file in the user's data folder.
     """
     named = os.environ.get("RUNBOOK_SANDBOX")
-    return Path(named) if named else user_data_path("azure-vm-backup-runbook") / "sandbox.sqlite"
+    return Path(named) if named else state_path() / "sandbox.sqlite"
 
 
 def sandbox_state(path: Path, estate: str = "") -> Sandbox:
@@ -114,13 +122,37 @@ class Session:
     """
 
     def __init__(
-        self, target: Target, credential: TokenCredential, journal: Journal, transport: HttpTransport[Any, Any] | None
+        self,
+        target: Target,
+        credential: TokenCredential,
+        journal: Journal,
+        transport: HttpTransport[Any, Any] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        shared: Path | None = None,
+        base_url: str = ARM,
+        place: str = "",
+        **options: Any,
     ) -> None:
+        """
+        Args:
+            transport: where requests go; None for azure-core's own, over the network.
+            clock: seconds on the target's clock.
+            shared: file in which local processes share what is left of the target's limits; None for this one alone.
+            base_url: of Resource Manager.
+            place: what tells this target from others of its kind; nothing where there is only one.
+            options: more options of the SDK's clients.
+        """
         self.target = target
         self.guard = ReadOnlyGuard()
         self.journal = journal
+        self.clock = clock
+        self.limiter = Limiter(shared, clock, self.sleep)
         self._credential = credential
         self._transport = transport
+        self.place = place or base_url
+        self._base_url = base_url
+        self._more = options
         self._clients: dict[str, _Clients] = {}
         self._lock = threading.Lock()
         self._now: datetime | None = None
@@ -128,15 +160,15 @@ class Session:
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
-            "base_url": ARM,
+            "base_url": self._base_url,
             "per_retry_policies": [self.guard, CallLog(self.journal)],
-            "retry_status": RETRIES,
+            "retry_policy": Patience(self.limiter, self.sleep, self.target.caller),
             # azure-core's own logging would print headers; ours is the journal.
             "logging_enable": False,
         }
         if self._transport is not None:
             options["transport"] = self._transport
-        return options
+        return options | self._more
 
     def clients(self, subscription: str) -> _Clients:
         """
@@ -211,13 +243,30 @@ class Session:
             if response.status_code != 202:
                 return _body_of(response)
             location = response.headers.get("Location", "")
-            _refuse_foreign(path, location)
-            pause = _pause(response)
+            self._refuse_foreign(path, location)
+            pause = pause_of(response.headers)
             if waited + pause > deadline:
                 raise ArmError(202, "NotInTime", f"{path}: no answer within {deadline:.0f} seconds")
             self.sleep(pause)
             waited += pause
             request = HttpRequest("GET", location)
+
+    def follow(self, url: str) -> tuple[int, dict[str, Any]]:
+        """
+        Ask how far an operation is, at the URL that the service gave, word for word.
+
+        Returns:
+            The status, and the body where there is one.
+
+        Raises:
+            ArmError: the URL leads to another host, or there is no answer to it.
+            SignInError: the credential is refused.
+        """
+        self._refuse_foreign(url, url)
+        response = self._exchange(HttpRequest("GET", url))
+        if response.status_code in (202, 204) or (response.status_code in (200, 201) and not response.content):
+            return response.status_code, {}
+        return response.status_code, _body_of(response)
 
     def rows(self, path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:
         """
@@ -240,7 +289,7 @@ class Session:
                 return
             if following in seen:
                 raise ArmError(200, "PagesLoop", f"{path}: nextLink comes back to a page that was read")
-            _refuse_foreign(path, following)
+            self._refuse_foreign(path, following)
             seen.add(following)
             request = HttpRequest("GET", following)
 
@@ -261,6 +310,11 @@ class Session:
             raise SignInError("refused", resource=ARM)
         return response
 
+    def _refuse_foreign(self, path: str, following: str) -> None:
+        # The next request carries the token: it must not follow a link out of ARM.
+        if urlsplit(following).hostname != urlsplit(self._base_url).hostname:
+            raise ArmError(200, "ForeignNextLink", f"{path}: the answer leads on to another host")
+
     def _take_time(self, response: HttpResponse) -> None:
         stamp = response.headers.get("Date")
         if stamp:
@@ -272,23 +326,16 @@ def _body_of(response: HttpResponse) -> dict[str, Any]:
         body = response.json() if response.content else None
     except ValueError as error:
         raise ArmError(response.status_code, "MalformedBody", "the answer is not JSON") from error
-    if response.status_code != 200 or not isinstance(body, dict):
-        code, message = _error_of(body)
-        raise ArmError(response.status_code, code, message)
+    if response.status_code not in (200, 201) or not isinstance(body, dict):
+        raise ArmError(response.status_code, *_error_of(body))
     return body
 
 
-def _refuse_foreign(path: str, following: str) -> None:
-    # The next request carries the token: it must not follow a link out of ARM.
-    if urlsplit(following).hostname != urlsplit(ARM).hostname:
-        raise ArmError(200, "ForeignNextLink", f"{path}: the answer leads on to another host")
-
-
-def _pause(response: HttpResponse) -> float:
+def pause_of(headers: Mapping[str, str]) -> float:
     """
     Read how long the service asks to wait; some recorded answers do not say, or say 0.
     """
-    said = response.headers.get("Retry-After", "")
+    said = headers.get("Retry-After", "")
     return max(float(said), 1.0) if said.isdecimal() else POLL
 
 
@@ -331,7 +378,14 @@ def open_session(kind: str, journal: Journal) -> Session:
     if kind == "sandbox":
         sandbox = sandbox_state(sandbox_path())
         target = Target(kind="sandbox", name=sandbox.status()["estate"], caller="operator@sandbox")
-        return Session(target, _SandboxCredential(), journal, sandbox.transport())
+        return Session(
+            target,
+            _SandboxCredential(),
+            journal,
+            sandbox.transport(),
+            clock=lambda: sandbox.now().timestamp(),
+            place=str(sandbox.path.resolve()),
+        )
     if any(name.startswith("BINDER_") for name in os.environ):
         raise InvalidParameters("azure_on_binder", name="target")
     # Imported here: azure-identity is of no use, and of some cost, to a rehearsal.
@@ -344,4 +398,4 @@ def open_session(kind: str, journal: Journal) -> Session:
         raise SignInError("no_credential", resource=ARM, problem=error.message.splitlines()[0]) from error
     caller = str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "unknown")
     target = Target(kind="azure", name="AzureCloud", tenant=str(claims.get("tid", "")), caller=caller)
-    return Session(target, credential, journal, None)
+    return Session(target, credential, journal, shared=state_path() / "limits.sqlite")

@@ -1,0 +1,321 @@
+"""
+Many changes at once: sent as fast as the limits allow, followed together, each answer that was lost read back.
+
+Progress is read off the lists of protected items, so that the number of reads does not grow with the number of VMs; an
+operation is asked for by itself only where the list does not show what it was to make.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from azure.core.exceptions import AzureError, HttpResponseError
+
+from runbook_lib.arm.apply.operations import Operation, OperationFailed, ask, begun
+from runbook_lib.arm.apply.readback import is_there, items_of
+from runbook_lib.arm.apply.writers import WRITERS
+from runbook_lib.arm.patience import PASSING, backoff
+from runbook_lib.arm.pipeline import public_url
+from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.plan import is_done
+from runbook_lib.records import Change, Inventory, key, subscription_of
+
+__all__ = ["Applied", "Batch"]
+
+# Seconds until an operation that has not ended is in doubt; the recorded ones of this job end within two minutes.
+DEADLINE = 600.0
+# Seconds until a write that is not to be seen is sent again: the longest recorded time to enable a VM is 58.
+HIDDEN = 90.0
+# Sends of one change, when no answer comes.
+TRIES = 3
+# Requests at a time in one subscription, and in all; the limits are met with far fewer.
+WORKERS = 8
+MOST_WORKERS = 64
+# Changes that are sent between two signs of life, and looks at what was sent before while more is being sent.
+CHUNK = 100
+LOOKS = 4
+# Seconds between two looks, and operations that are asked for one by one in each.
+LOOK = 30.0
+MOST_ASKED = 20
+# Kinds whose work is not to be seen while it is being done.
+SLOW = frozenset({"protect"})
+# Seconds to wait for other work that is in the way.
+BUSY = 10.0
+# Other work in the way: what was refused then is sent again when that has ended (azure-contract, errors).
+_BUSY = frozenset(
+    {
+        "anotheroperationinprogress",
+        "bmsusererrorconflictingprotectionoperation",
+        "retryableerror",
+        "retryableerrordueetoanotheroperation",
+        "retryableerrorduetoanotheroperation",
+        "rsvaultupdateerrorconflictingoperationinprogress",
+    }
+)
+# Not to be tried again, by whomever: the service shuts its doors for hours.
+_STOPPING = frozenset({"clouddostimeboudlimitreached"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """
+    How one change ended: `done`, `adopted`, `failed`, `in_doubt` or `pending`.
+
+    What is in doubt was sent, and nobody could tell in time what became of it; what is pending was not sent. Whoever
+    goes on with the run reads what became of the one and sends the other.
+    """
+
+    change: Change
+    outcome: str
+    code: str = ""
+    message: str = ""
+
+    @property
+    def told(self) -> dict[str, str]:
+        """
+        What the journal has of an end that is not a good one.
+        """
+        return {"code": self.code, "message": self.message} if self.code else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flight:
+    """
+    A change on its way.
+
+    Attributes:
+        state: `waiting` to be sent; `running`; `lost`, where no answer came that tells what became of it; `busy`, where
+            it was refused for other work and nothing was begun.
+        since: when it was first sent, on the target's clock.
+        due: when to look again.
+        tries: how often it was sent without an answer.
+        operation: of one that runs; without it the resource itself has to be looked at.
+        code: of the last error, with its message.
+    """
+
+    change: Change
+    state: str = "waiting"
+    since: float = 0.0
+    due: float = 0.0
+    tries: int = 0
+    operation: Operation | None = None
+    code: str = ""
+    message: str = ""
+
+
+class Batch:
+    """
+    Applies changes that do not rest on each other.
+
+    Args:
+        world: the estate, read just before.
+        max_errors: how many changes may fail before no more are sent.
+        sent: called with how many more were sent.
+    """
+
+    def __init__(self, session: Session, world: Inventory, max_errors: int, sent: Callable[[int], None]) -> None:
+        self._session = session
+        self._world = world
+        self._max_errors = max_errors
+        self._sent = sent
+        self._errors = 0
+        self._stopped: tuple[str, str] | None = None
+        self._waiting: deque[_Flight] = deque()
+        self._flying: list[_Flight] = []
+
+    def run(self, changes: Sequence[Change]) -> Iterator[Applied]:
+        """
+        Apply *changes* and yield how each ended.
+        """
+        self._waiting.extend(_Flight(change=change) for change in _in_turns(changes))
+        subscriptions = {subscription_of(change.target) for change in changes}
+        workers = max(1, min(MOST_WORKERS, WORKERS * len(subscriptions), len(changes)))
+        between = max(CHUNK, len(changes) // LOOKS)
+        with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
+            while self._waiting or self._flying:
+                sent = 0
+                while self._waiting and sent < between:
+                    chunk = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
+                    yield from self._take(pool.map(self._send, chunk))
+                    sent += len(chunk)
+                    self._sent(len(chunk))
+                if not self._waiting:
+                    self._wait()
+                yield from self._take(self._look(pool))
+
+    def _take(self, results: Iterable[Applied | _Flight]) -> Iterator[Applied]:
+        for each in results:
+            if isinstance(each, Applied):
+                if each.outcome in ("failed", "in_doubt"):
+                    self._count(each)
+                self._session.journal.result(each.change, each.outcome, **each.told)
+                yield each
+            elif each.state == "waiting":
+                self._waiting.append(each)
+            else:
+                self._flying.append(each)
+
+    def _count(self, each: Applied) -> None:
+        self._errors += 1
+        if each.code.lower() in _STOPPING:
+            self._stopped = (each.code, each.message)
+        elif self._errors > self._max_errors and self._stopped is None:
+            self._stopped = ("ErrorBudget", "")
+
+    def _wait(self) -> None:
+        """
+        Wait until most are due: one look at all of them costs as much as one at the first.
+        """
+        if not self._flying:
+            return
+        now, dues = self._session.clock(), [each.due for each in self._flying]
+        until = max(min(dues), min(max(dues), now + LOOK))
+        if until > now:
+            self._session.sleep(until - now)
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def _send(self, flight: _Flight) -> Applied | _Flight:
+        change, session = flight.change, self._session
+        if self._stopped:
+            return Applied(change=change, outcome="pending", code=self._stopped[0], message=self._stopped[1])
+        session.journal.intent(change)
+        now = session.clock()
+        flight = replace(flight, since=flight.since or now)
+        try:
+            with session.guard.writing():
+                operation = begun(WRITERS[change.kind](session, change))
+        except HttpResponseError as error:
+            return self._refused(flight, error)
+        except AzureError as error:
+            return self._lost(flight, type(error).__name__, error.message)
+        if operation is None:
+            return Applied(change=change, outcome="done")
+        return replace(flight, state="running", operation=operation, due=now + operation.pause)
+
+    def _refused(self, flight: _Flight, error: HttpResponseError) -> Applied | _Flight:
+        code, message = code_of(error), (error.error.message if error.error else error.message) or ""
+        if error.status_code == 429:
+            # Longer than anybody waits: nothing was done, and nothing more is sent in this run.
+            self._stopped = (code, message)
+            return Applied(change=flight.change, outcome="pending", code=code, message=message)
+        if error.status_code is None or error.status_code < 400 or error.status_code in PASSING:
+            return self._lost(flight, code, message)
+        if code.lower() in _BUSY and self._session.clock() - flight.since < DEADLINE:
+            return replace(flight, state="busy", due=self._session.clock() + BUSY, code=code, message=message)
+        return Applied(change=flight.change, outcome="failed", code=code, message=message)
+
+    def _lost(self, flight: _Flight, code: str, message: str) -> _Flight:
+        tries = flight.tries + 1
+        due = self._session.clock() + backoff(tries)
+        return replace(flight, state="lost", tries=tries, due=due, code=code, message=message)
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def _look(self, pool: ThreadPoolExecutor) -> Iterator[Applied | _Flight]:
+        """
+        See what became of all that is due.
+        """
+        now = self._session.clock()
+        due = [each for each in self._flying if each.due <= now]
+        self._flying = [each for each in self._flying if each.due > now]
+        hidden = []
+        seen = self._listed(due, pool)
+        for each in due:
+            if each.state == "busy":
+                yield replace(each, state="waiting")
+            elif (world := seen.get(key(each.change.target))) and is_done(world, each.change):
+                yield _done(each)
+            else:
+                hidden.append(each)
+        yield from pool.map(self._check, hidden[:MOST_ASKED])
+        for each in hidden[MOST_ASKED:]:
+            yield replace(each, due=now + LOOK)
+
+    def _listed(self, due: Sequence[_Flight], pool: ThreadPoolExecutor) -> dict[str, Inventory]:
+        """
+        List the protected items of the vaults in which several changes are due.
+        """
+        vaults = Counter(vault_of(each.change) for each in due if each.state != "busy" and vault_of(each.change))
+        several = [vault for vault, count in vaults.items() if count > 1]
+
+        def look(vault: str) -> dict[str, Inventory]:
+            try:
+                return items_of(self._session, self._world, vault)
+            except ArmError:
+                # Each operation is asked for by itself then.
+                return {}
+
+        return {item: world for found in pool.map(look, several) for item, world in found.items()}
+
+    def _check(self, flight: _Flight) -> Applied | _Flight:
+        session = self._session
+        try:
+            if flight.state == "running" and flight.operation and flight.operation.url:
+                if ask(session, flight.operation):
+                    return _done(flight)
+            elif is_there(session, self._world, flight.change):
+                return _done(flight)
+            elif flight.state == "lost":
+                return self._again(flight)
+        except OperationFailed as error:
+            return Applied(change=flight.change, outcome="failed", code=error.code, message=error.message)
+        except ArmError as error:
+            if error.status == 404 and flight.state == "running":
+                # Nobody knows of the operation any more: the resource itself tells.
+                return replace(flight, state="lost", due=session.clock(), code=error.code, message=error.message)
+            flight = replace(flight, code=error.code, message=error.message)
+        return self._later(flight)
+
+    def _again(self, flight: _Flight) -> Applied | _Flight:
+        """
+        Go on with a change that has left no trace: it may still come to be seen, else it is sent once more.
+        """
+        now = self._session.clock()
+        if flight.change.kind in SLOW and now - flight.since < HIDDEN:
+            return replace(flight, due=now + LOOK)
+        if flight.tries >= TRIES:
+            return Applied(change=flight.change, outcome="failed", code=flight.code, message=flight.message)
+        return replace(flight, state="waiting")
+
+    def _later(self, flight: _Flight) -> Applied | _Flight:
+        now = self._session.clock()
+        if now - flight.since < DEADLINE:
+            pause = flight.operation.pause if flight.operation else LOOK
+            return replace(flight, due=now + pause)
+        url = public_url(flight.operation.url) if flight.operation else ""
+        return Applied(change=flight.change, outcome="in_doubt", code=flight.code or "Timeout", message=url)
+
+
+def code_of(error: HttpResponseError) -> str:
+    """
+    Return the service's code, or the status where it gives none.
+    """
+    return error.error.code if error.error and error.error.code else f"HTTP {error.status_code}"
+
+
+def vault_of(change: Change) -> str:
+    """
+    Return the id of the vault that a change of a protected item is about; empty for any other change.
+    """
+    vault, found, _ = change.target.lower().partition("/backupfabrics/")
+    return change.target[: len(vault)] if found else ""
+
+
+def _done(flight: _Flight) -> Applied:
+    return Applied(change=flight.change, outcome="done")
+
+
+def _in_turns(changes: Iterable[Change]) -> Iterator[Change]:
+    """
+    Take changes from all subscriptions in turn: each has a bucket of its own.
+    """
+    own: dict[str, list[Change]] = {}
+    for change in changes:
+        own.setdefault(subscription_of(change.target), []).append(change)
+    for together in zip_longest(*own.values()):
+        yield from (each for each in together if each is not None)

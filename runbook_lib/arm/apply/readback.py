@@ -1,0 +1,105 @@
+"""
+What became of a write: the one resource that it is about, read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from runbook_lib.arm import shapes
+from runbook_lib.arm.inventory import API_VERSIONS
+from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.plan import is_done
+from runbook_lib.records import Change, Inventory, Resource, key
+
+__all__ = ["is_there", "items_of"]
+
+Json = dict[str, Any]
+
+
+def is_there(session: Session, world: Inventory, change: Change) -> bool:
+    """
+    Read whether the world is as *change* would make it.
+
+    Args:
+        world: read before; only what the change writes is read again.
+
+    Raises:
+        ArmError: it could not be read.
+    """
+    kind, family, read = _READERS[change.kind]
+    try:
+        found = read(session, world, change, session.get(change.target, API_VERSIONS[family]))
+    except ArmError as error:
+        if error.status != 404:
+            raise
+        found = None
+    # Nothing else of its kind matters, and a world of one is projected at once.
+    alone: dict[str, Any] = {kind: {key(found.id): found} if found else {}}
+    return is_done(replace(world, **alone), change)
+
+
+def items_of(session: Session, world: Inventory, vault_id: str) -> dict[str, Inventory]:
+    """
+    Read all protected VMs of a vault: by key of the item, a world that has no other.
+
+    Raises:
+        ArmError: the list could not be read whole.
+    """
+    wanted = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
+    rows = session.rows(f"{vault_id}/backupProtectedItems", API_VERSIONS["backup"], **{"$filter": wanted})
+    found = {}
+    for row in rows:
+        try:
+            item = shapes.protected_item(row)
+        except ValueError:
+            # It names no VM, so it is none of those that were sent.
+            continue
+        if item is not None:
+            found[key(item.id)] = replace(world, items={key(item.id): item})
+    return found
+
+
+def _provider(_: Session, __: Inventory, ___: Change, row: Json) -> Resource:
+    return shapes.provider(row)
+
+
+def _group(_: Session, __: Inventory, ___: Change, row: Json) -> Resource:
+    return shapes.group(row)
+
+
+def _vault(session: Session, world: Inventory, change: Change, row: Json) -> Resource:
+    storage = session.get(f"{change.target}/backupstorageconfig/vaultstorageconfig", API_VERSIONS["backup"])
+    known = world.vaults.get(key(change.target)) or shapes.vault(row, items_read=False, policies=None)
+    return replace(known, **shapes.vault_settings(row, storage))
+
+
+def _policy(_: Session, __: Inventory, ___: Change, row: Json) -> Resource | None:
+    return shapes.policy(row)
+
+
+def _item(_: Session, __: Inventory, change: Change, row: Json) -> Resource | None:
+    try:
+        return shapes.protected_item(row)
+    except ValueError as error:
+        raise ArmError(200, "MalformedBody", str(error)) from error
+
+
+def _security_group(_: Session, __: Inventory, ___: Change, row: Json) -> Resource:
+    return shapes.security_group(row)
+
+
+_Reader = Callable[[Session, Inventory, Change, Json], Resource | None]
+_READERS: dict[str, tuple[str, str, _Reader]] = {
+    "register-provider": ("providers", "resources", _provider),
+    "create-resource-group": ("groups", "resources", _group),
+    "create-vault": ("vaults", "vaults", _vault),
+    "set-redundancy": ("vaults", "vaults", _vault),
+    "create-policy": ("policies", "backup", _policy),
+    "protect": ("items", "backup", _item),
+    "add-security-rule": ("nsgs", "network", _security_group),
+    "add-range-rule": ("nsgs", "network", _security_group),
+    "update-range-rule": ("nsgs", "network", _security_group),
+}

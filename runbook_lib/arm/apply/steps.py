@@ -1,0 +1,129 @@
+"""
+What of a step may be sent, and in which order: nothing on a world that moved, nothing before what it rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from runbook_lib.arm.apply.batch import Applied, Batch
+from runbook_lib.arm.session import Session
+from runbook_lib.errors import Drift, PlanRefused
+from runbook_lib.plan import is_done, moved, plan_digest
+from runbook_lib.records import Change, Inventory, Plan, Step, key
+
+__all__ = ["apply_step", "check_plan"]
+
+
+def check_plan(plan: Plan, session: Session) -> None:
+    """
+    Refuse a plan that was edited, or made for another target.
+
+    Raises:
+        PlanRefused: with what does not agree.
+    """
+    if plan_digest(plan.target, plan.steps) != plan.digest:
+        raise PlanRefused("plan_edited", digest=plan.digest)
+    if plan.target != session.target.mark:
+        raise PlanRefused("plan_target", planned=plan.target, found=session.target.mark)
+
+
+def apply_step(
+    session: Session,
+    observed: Inventory,
+    step: Step,
+    broken: Mapping[str, str],
+    refused: Mapping[str, str],
+    max_errors: int,
+    sent: Callable[[int], None],
+) -> Iterator[Applied]:
+    """
+    Send what *step* still lacks and yield how each change ended; what is so already is adopted, not sent.
+
+    A change that fails does not keep others from being tried, unless they rest on it.
+
+    Args:
+        broken: outcome of what did not come to be in earlier steps, by key of its target.
+        refused: why a change may not be sent any more, by the key of its target.
+        max_errors: how many changes may fail before no more are sent.
+        sent: called with how many more were sent.
+
+    Raises:
+        Drift: what the step rests on is not as planned; nothing was sent.
+    """
+    _check_world(observed, step, broken)
+    batch = Batch(session, observed, max_errors, sent)
+    missing = dict(broken)
+    for level in _levels(step.changes):
+        going: list[Change] = []
+        kept: list[Applied] = []
+        for change in level:
+            ended = _kept_back(observed, change, missing, refused)
+            if ended is None:
+                going.append(change)
+            else:
+                kept.append(ended)
+        for ended in kept:
+            session.journal.result(ended.change, ended.outcome, **ended.told)
+        for ended in (*kept, *batch.run(going)):
+            if ended.outcome not in ("done", "adopted") and ended.change.kind != "discover":
+                missing[key(ended.change.target)] = ended.outcome
+            yield ended
+
+
+def _check_world(observed: Inventory, step: Step, broken: Mapping[str, str]) -> None:
+    going = [change for change in step.changes if not _rests_on(change, broken)]
+    kept = {key(each) for change in going for each in (change.target, *change.reads)}
+    reduced = replace(step, changes=tuple(going), world={k: v for k, v in step.world.items() if k in kept})
+    if differences := moved(reduced, observed):
+        first = differences[0]
+        raise Drift(
+            "drift",
+            resource=first.resource,
+            field=first.field or "existence",
+            expected=first.expected,
+            found=first.found,
+            more=len(differences) - 1,
+        )
+
+
+def _kept_back(
+    observed: Inventory, change: Change, missing: Mapping[str, str], refused: Mapping[str, str]
+) -> Applied | None:
+    """
+    Say how a change ended that is not to be sent; None for one that is.
+    """
+    if is_done(observed, change):
+        return Applied(change=change, outcome="adopted")
+    if why := refused.get(key(change.target)):
+        return Applied(change=change, outcome="failed", code="VerdictChanged", message=why)
+    if rests_on := _rests_on(change, missing):
+        # What was not tried yet may still come to be, and so may what rests on it.
+        outcome = "failed" if missing[rests_on] == "failed" else "pending"
+        return Applied(change=change, outcome=outcome, code="DependencyFailed", message=rests_on)
+    return None
+
+
+def _rests_on(change: Change, missing: Mapping[str, str]) -> str:
+    """
+    Name what *change* rests on among what is missing; empty when there is no such thing.
+    """
+    return next((each for each in map(key, change.reads) if each in missing), "")
+
+
+def _levels(changes: Sequence[Change]) -> list[list[Change]]:
+    """
+    Put changes that do not rest on each other together, those they rest on before; one resource is written one by one.
+    """
+    levels: list[list[Change]] = []
+    written: dict[str, int] = {}
+    for change in changes:
+        touched = map(key, (change.target, *change.reads))
+        level = max((written[each] + 1 for each in touched if each in written), default=0)
+        levels += [[]] if level == len(levels) else []
+        levels[level].append(change)
+        # Nothing rests on discovery: a VM is protected by its id, whether the vault has found it or not.
+        if change.kind != "discover":
+            written[key(change.target)] = level
+    return levels

@@ -7,6 +7,7 @@ operation is asked for by itself only where the list does not show what it was t
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from itertools import zip_longest
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from runbook_lib.arm.apply.operations import Operation, OperationFailed, ask, begun
-from runbook_lib.arm.apply.readback import is_there, items_of
+from runbook_lib.arm.apply.readback import items_of, leaves_trace, what_became
 from runbook_lib.arm.apply.writers import WRITERS
 from runbook_lib.arm.patience import PASSING, backoff
 from runbook_lib.arm.pipeline import public_url
@@ -122,6 +123,7 @@ class Batch:
         self._world = world
         self._max_errors = max_errors
         self._sent = sent
+        self._lock = threading.Lock()
         self._errors = 0
         self._stopped: tuple[str, str] | None = None
         self._waiting: deque[_Flight] = deque()
@@ -150,8 +152,6 @@ class Batch:
     def _take(self, results: Iterable[Applied | _Flight]) -> Iterator[Applied]:
         for each in results:
             if isinstance(each, Applied):
-                if each.outcome in ("failed", "in_doubt"):
-                    self._count(each)
                 self._session.journal.result(each.change, each.outcome, **each.told)
                 yield each
             elif each.state == "waiting":
@@ -159,12 +159,17 @@ class Batch:
             else:
                 self._flying.append(each)
 
-    def _count(self, each: Applied) -> None:
-        self._errors += 1
-        if each.code.lower() in _STOPPING:
-            self._stopped = (each.code, each.message)
-        elif self._errors > self._max_errors and self._stopped is None:
-            self._stopped = ("ErrorBudget", "")
+    def _failed(self, flight: _Flight, outcome: str, code: str, message: str) -> Applied:
+        """
+        End a change badly; in whatever thread, so that the next one is not even sent when too many failed.
+        """
+        with self._lock:
+            self._errors += 1
+            if code.lower() in _STOPPING:
+                self._stopped = (code, message)
+            elif self._errors > self._max_errors and self._stopped is None:
+                self._stopped = ("ErrorBudget", "")
+        return Applied(change=flight.change, outcome=outcome, code=code, message=message)
 
     def _wait(self) -> None:
         """
@@ -207,7 +212,7 @@ class Batch:
             return self._lost(flight, code, message)
         if code.lower() in _BUSY and self._session.clock() - flight.since < DEADLINE:
             return replace(flight, state="busy", due=self._session.clock() + BUSY, code=code, message=message)
-        return Applied(change=flight.change, outcome="failed", code=code, message=message)
+        return self._failed(flight, "failed", code, message)
 
     def _lost(self, flight: _Flight, code: str, message: str) -> _Flight:
         tries = flight.tries + 1
@@ -258,16 +263,18 @@ class Batch:
             if flight.state == "running" and flight.operation and flight.operation.url:
                 if ask(session, flight.operation):
                     return _done(flight)
-            elif is_there(session, self._world, flight.change):
-                return _done(flight)
-            elif flight.state == "lost":
-                return self._again(flight)
+            else:
+                became = what_became(session, self._world, flight.change)
+                if became == "there":
+                    return _done(flight)
+                if became == "absent" and flight.state == "lost":
+                    return self._again(flight)
         except OperationFailed as error:
-            return Applied(change=flight.change, outcome="failed", code=error.code, message=error.message)
+            return self._failed(flight, "failed", error.code, error.message)
         except ArmError as error:
             if error.status == 404 and flight.state == "running":
-                # Nobody knows of the operation any more: the resource itself tells.
-                return replace(flight, state="lost", due=session.clock(), code=error.code, message=error.message)
+                # Nobody knows of the operation any more: the resource itself tells, where there is one.
+                return self._lost(flight, error.code, error.message) if leaves_trace(flight.change) else _done(flight)
             flight = replace(flight, code=error.code, message=error.message)
         return self._later(flight)
 
@@ -279,7 +286,7 @@ class Batch:
         if flight.change.kind in SLOW and now - flight.since < HIDDEN:
             return replace(flight, due=now + LOOK)
         if flight.tries >= TRIES:
-            return Applied(change=flight.change, outcome="failed", code=flight.code, message=flight.message)
+            return self._failed(flight, "failed", flight.code, flight.message)
         return replace(flight, state="waiting")
 
     def _later(self, flight: _Flight) -> Applied | _Flight:
@@ -288,7 +295,7 @@ class Batch:
             pause = flight.operation.pause if flight.operation else LOOK
             return replace(flight, due=now + pause)
         url = public_url(flight.operation.url) if flight.operation else ""
-        return Applied(change=flight.change, outcome="in_doubt", code=flight.code or "Timeout", message=url)
+        return self._failed(flight, "in_doubt", flight.code or "Timeout", url)
 
 
 def code_of(error: HttpResponseError) -> str:

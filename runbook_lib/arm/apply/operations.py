@@ -14,7 +14,7 @@ from azure.core.rest import HttpResponse
 
 from runbook_lib.arm.session import ArmError, Session, pause_of
 
-__all__ = ["Operation", "OperationFailed", "ask", "begun"]
+__all__ = ["Operation", "OperationFailed", "ask", "begun", "is_running"]
 
 _RUNNING = frozenset({"accepted", "creating", "inprogress", "provisioning", "registering", "running", "updating"})
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
@@ -57,7 +57,7 @@ def begun(answer: HttpResponse) -> Operation | None:
     if answer.status_code == 202 and (url := answer.headers.get("Location")):
         return Operation(url=url, by_status=True, pause=pause)
     # A provider that is being registered, or a resource of an old api-version, has its state in its body.
-    if answer.status_code == 202 or _state_of(_body(answer)) in _RUNNING:
+    if answer.status_code == 202 or is_running(_body(answer)):
         return Operation(url="", by_status=False, pause=pause)
     return None
 
@@ -84,13 +84,16 @@ def ask(session: Session, operation: Operation) -> bool:
     return state == "succeeded"
 
 
+def is_running(body: dict[str, Any]) -> bool:
+    """
+    Tell whether a resource is still being worked on, by its own state; a provider while it is being registered.
+    """
+    properties = body.get("properties")
+    own = properties.get("provisioningState") if isinstance(properties, dict) else None
+    return str(own or body.get("registrationState") or "").lower() in _RUNNING
+
+
 def _body(answer: HttpResponse) -> dict[str, Any]:
     # An answer that is no JSON object was refused by the client already.
     body = answer.json() if answer.content else {}
     return body if isinstance(body, dict) else {}
-
-
-def _state_of(body: dict[str, Any]) -> str:
-    properties = body.get("properties")
-    own = properties.get("provisioningState") if isinstance(properties, dict) else None
-    return str(own or body.get("registrationState") or "").lower()

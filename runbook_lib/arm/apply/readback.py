@@ -9,19 +9,27 @@ from dataclasses import replace
 from typing import Any
 
 from runbook_lib.arm import shapes
+from runbook_lib.arm.apply.operations import is_running
 from runbook_lib.arm.inventory import API_VERSIONS
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.plan import is_done
 from runbook_lib.records import Change, Inventory, Resource, key
 
-__all__ = ["is_there", "items_of"]
+__all__ = ["items_of", "leaves_trace", "what_became"]
 
 Json = dict[str, Any]
 
 
-def is_there(session: Session, world: Inventory, change: Change) -> bool:
+def leaves_trace(change: Change) -> bool:
     """
-    Read whether the world is as *change* would make it.
+    Tell whether a change can be read back; discovery cannot.
+    """
+    return change.kind in _READERS
+
+
+def what_became(session: Session, world: Inventory, change: Change) -> str:
+    """
+    Read whether the world is as *change* would make it: `there`, `coming` as long as the service works on it, `absent`.
 
     Args:
         world: read before; only what the change writes is read again.
@@ -29,16 +37,21 @@ def is_there(session: Session, world: Inventory, change: Change) -> bool:
     Raises:
         ArmError: it could not be read.
     """
+    if not leaves_trace(change):
+        return "absent"
     kind, family, read = _READERS[change.kind]
     try:
-        found = read(session, world, change, session.get(change.target, API_VERSIONS[family]))
+        row = session.get(change.target, API_VERSIONS[family])
+        found = read(session, world, change, row)
     except ArmError as error:
         if error.status != 404:
             raise
-        found = None
+        return "absent"
     # Nothing else of its kind matters, and a world of one is projected at once.
     alone: dict[str, Any] = {kind: {key(found.id): found} if found else {}}
-    return is_done(replace(world, **alone), change)
+    if is_running(row):
+        return "coming"
+    return "there" if is_done(replace(world, **alone), change) else "absent"
 
 
 def items_of(session: Session, world: Inventory, vault_id: str) -> dict[str, Inventory]:

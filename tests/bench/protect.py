@@ -1,0 +1,148 @@
+"""
+What enabling backup on 1,000 VMs takes under the service's limits, and what is left to do after a run was killed.
+
+The sandbox is served over HTTP by a process of its own, with the documented limits, latency as measured and durations
+as recorded; its clock runs faster than a real one, and its log of requests is the judge. `PYTHONPATH=tests python -m
+bench.protect` prints each figure with its target; the exit code is 1 when one is missed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from azure.core.credentials import AccessToken
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from bench.estate import SEED, write_sandbox
+from bench.figures import Figure, report
+
+from runbook_lib.arm.session import Session
+from runbook_lib.folder import RunFolder
+from runbook_lib.parameters import build
+from runbook_lib.records import Target
+from runbook_lib.run import Run
+from runbook_lib.sandbox import Sandbox
+
+__all__ = ["main"]
+
+# Of these about a thousand can be enabled and are not.
+VMS = 1300
+SCALE = 10
+LATENCY = ("0.12", "0.9")
+# The longest time in which the service was recorded to enable a VM, and its bucket of writes.
+LONGEST, BUCKET, REFILL = 58.0, 200, 10.0
+PARAMETERS = {"max_errors": 1000}
+
+
+class _Token(SansIOHTTPPolicy[Any, Any]):
+    """
+    Sends the token without TLS, which the clients' own policy refuses to do.
+    """
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        request.http_request.headers.setdefault("Authorization", "Bearer a-token-of-the-benchmark")
+
+
+class _Credential:
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        return AccessToken("a-token-of-the-benchmark", int(time.time()) + 3600)
+
+
+@contextmanager
+def _served(path: Path, throttle: str) -> Iterator[str]:
+    words = [sys.executable, "-m", "runbook_lib", "sandbox", "serve", "--throttle", throttle, "--latency", *LATENCY]
+    words += ["--clock-scale", str(SCALE), "--seed", str(SEED)]
+    environment = os.environ | {"RUNBOOK_SANDBOX": str(path)}
+    server = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        yield "http://" + server.stdout.readline().split("http://", 1)[1].split()[0]  # type: ignore[union-attr]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+
+
+def _run(folder: Path, url: str, path: Path) -> Run:
+    run = Run(RunFolder(folder), build(PARAMETERS))
+    run.session = Session(
+        Target(kind="sandbox", name="bench", caller="operator@sandbox"),
+        _Credential(),
+        run.folder.journal,
+        base_url=url,
+        place=str(path),
+        authentication_policy=_Token(),
+    )
+    return run
+
+
+def _puts(requests: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(
+        each["path"].lower()
+        for each in requests
+        if each["method"] == "PUT" and "/protecteditems/" in each["path"].lower()
+    )
+
+
+def throttled(folder: Path, throttle: str) -> list[Figure]:
+    """
+    Enable backup on all VMs under the limits *throttle*.
+    """
+    path = folder / f"{throttle}.sqlite"
+    write_sandbox(path, VMS)
+    sandbox = Sandbox(path)
+    with _served(path, throttle) as url:
+        run = _run(folder / throttle, url, path)
+        run.apply_plan(run.plan, ["01", "02", "03"])
+        run.read_again()
+        plan = run.plan
+        wanted = sum(change.kind == "protect" for change in plan.changes)
+        since = sandbox.requests()[-1]["seq"]
+        start = time.perf_counter()
+        ended = run.apply_plan(plan, ["04"])
+        wall = (time.perf_counter() - start) * SCALE
+    requests = sandbox.requests(since)
+    sandbox.close()
+    floor = max(0, wanted - BUCKET) / REFILL + LONGEST
+    refused = sum(1 for each in requests if each["status"] == 429)
+    accepted = _puts([each for each in requests if each["status"] < 300])
+    done = sum(each.outcome == "done" for each in ended if each.change.kind == "protect")
+    reads = Counter(each["path"].lower().rsplit("/", 1)[-1] for each in requests if each["method"] == "GET")
+    lists = {name: reads[name] for name in ("backupprotecteditems", "backupjobs", "backuppolicies")}
+    name = f"{wanted:,} VMs under {throttle}"
+    return [
+        Figure(what=f"{name}: {wall:.0f} s / floor of {floor:.0f} s", value=wall / floor, most=1.10, unit="x"),
+        Figure(
+            what=f"{name}: refused with 429, of {len(requests):,} requests",
+            value=100 * refused / len(requests),
+            most=0.5,
+            unit=" %",
+        ),
+        Figure(what=f"{name}: reads of one action, {lists}", value=max(lists.values()), most=30, unit=""),
+        Figure(what=f"{name}: not enabled", value=wanted - done, most=0, unit=""),
+        Figure(what=f"{name}: sent twice", value=sum(count > 1 for count in accepted.values()), most=0, unit=""),
+    ]
+
+
+def main() -> int:
+    """
+    Run the benchmark and return its exit code.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["RUNBOOK_STATE"] = str(folder / "state")
+        figures = throttled(folder, "arm2024")
+        figures += throttled(folder, "backup-strict")
+    return report("Protecting", figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

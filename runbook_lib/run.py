@@ -15,7 +15,7 @@ from runbook_lib.applying import Progress, apply_plan, detail, raise_failed
 from runbook_lib.arm.apply import Applied
 from runbook_lib.conclusion import conclude
 from runbook_lib.errors import InvalidParameters, PlanRefused
-from runbook_lib.folder import GIVEN, NOTEBOOKS, open_folder
+from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder
 from runbook_lib.parameters import NAMES, build, schema
 from runbook_lib.plan import Difference, compare, is_done, project
 from runbook_lib.records import (
@@ -112,7 +112,7 @@ class Run(Views):
             raise PlanRefused("not_shown", step=self._number)
         self.folder.save_plan(plan)
         try:
-            ended = self.apply_plan(plan, [self._number])
+            ended = self.apply_plan(plan, [self._number], self._live())
         finally:
             # Also after drift: the next plan must be made on the world as it is.
             self.read_again()
@@ -129,6 +129,15 @@ class Run(Views):
         Apply the steps *numbers* of a plan, each on what is read just before it; see `applying.apply_plan`.
         """
         return apply_plan(self.session, self.folder, self.asked, plan, numbers, told)
+
+    def _live(self) -> Callable[[Progress], None]:
+        """
+        Make a line that tells whoever sits before the screen how far the apply is.
+        """
+        if not interactive():
+            return lambda _: None
+        live = ui.Live()
+        return lambda now: live.tell(now.line(self.asked.language), last=now.ended.total() == now.total)
 
     def progress(self, each: Applied) -> str:
         """

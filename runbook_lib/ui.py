@@ -6,16 +6,21 @@ Widgets never block and never write: the next cell reads their values.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
+from IPython.display import DisplayHandle
 
 from runbook_lib.parameters import Parameter, Parameters, schema
-from runbook_lib.render import Table
+from runbook_lib.render import Lines, Table
 from runbook_lib.text import say
 
-__all__ = ["Approval", "Form"]
+__all__ = ["Approval", "Form", "Live"]
+
+# Seconds between two lines of what is told while work goes on.
+PAUSE = 0.5
 
 _WIDE = {"style": {"description_width": "initial"}, "layout": ipywidgets.Layout(width="42em")}
 _NAMED = {"style": {"description_width": "13em"}, "layout": ipywidgets.Layout(width="42em")}
@@ -75,6 +80,27 @@ class Approval(ipywidgets.Checkbox):  # type: ignore[misc]
         rows = [{"parameter": self._words, "value": self.value}]
         twin = Table("", ("parameter", "value"), rows)
         return _with_twin(super()._repr_mimebundle_(**options), twin)
+
+
+class Live:
+    """
+    A line that tells how far long work is; it changes in place, and the last one stays in the saved notebook.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._place: Any = DisplayHandle()  # type: ignore[no-untyped-call]
+
+    def tell(self, line: str, *, last: bool) -> None:
+        """
+        Show a line, but not more often than can be read; the last one in any case.
+        """
+        now = time.monotonic()
+        if not last and now < self._next:
+            return
+        show = self._place.update if self._next else self._place.display
+        self._next = now + PAUSE
+        show(Lines([line.strip()]))
 
 
 def _with_twin(bundle: Any, twin: Table) -> dict[str, Any]:

@@ -4,6 +4,7 @@ An operator walks through notebooks in JupyterLab: what is seen there, and what 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,7 +82,9 @@ def test_an_approved_plan_creates_the_vaults_that_were_typed_in(desk: Desk, arti
     desk.page.locator(".rb-approve input").check()
     assert [] == writes(desk.sandbox)
 
-    result = notebook.run("run.apply(approval)").locator("table")
+    applied = notebook.run("run.apply(approval)")
+    expect(applied).to_contain_text(re.compile(r"\d+ of \d+ changes ended, 0 failed"))
+    result = applied.locator("table")
     expect(result.locator("caption")).to_have_text("What was done in step 01")
     created = {"vault-northeurope", "vault-spaincentral", "vault-westeurope"}
     assert _vaults(desk.sandbox) == VAULTS | created

@@ -97,6 +97,7 @@ def apply_plan(
         progress.seconds, progress.waited = session.clock() - began, session.limiter.waited - waited
         told(progress)
 
+    sent_before = folder.journal.open_intents()
     holder = {"caller": session.target.caller, "run": folder.path.name, "since": _stamp()}
     ended: list[Applied] = []
     with leased(state_path() / "leases", session.place, _vaults(steps), holder):
@@ -105,9 +106,17 @@ def apply_plan(
             observed = read_inventory(session, asked)
             broken = {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
             refused = _refused(observed, asked, step)
-            for each in apply_step(
-                session, observed, step, broken, refused, asked.max_errors, lambda count: tell(None, count)
-            ):
+            tried = apply_step(
+                session,
+                observed,
+                step,
+                broken,
+                refused,
+                sent_before,
+                asked.max_errors,
+                lambda count: tell(None, count),
+            )
+            for each in tried:
                 ended.append(each)
                 progress.ended[each.outcome] += 1
                 tell(each, 0)

@@ -65,6 +65,21 @@ class Journal:
         """
         self._append({"entry": what} | facts, durable=True)
 
+    def open_intents(self) -> set[str]:
+        """
+        Return the digests of changes that may have been sent, and of which nobody knows how they ended.
+
+        Raises:
+            BrokenEvidence: a line is no JSON object.
+        """
+        found: set[str] = set()
+        for entry in self.entries():
+            if entry["entry"] == "intent" or entry.get("outcome") == "in_doubt":
+                found.add(entry["change_sha256"])
+            elif entry["entry"] == "result":
+                found.discard(entry["change_sha256"])
+        return found
+
     def entries(self) -> Iterator[dict[str, Any]]:
         """
         Read all lines.

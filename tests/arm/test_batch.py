@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support import RunMaker, writes
 
+from runbook_lib.applying import Progress
 from runbook_lib.arm.apply import Applied
 from runbook_lib.arm.apply.batch import TRIES
 from runbook_lib.evidence import read_json
@@ -251,3 +252,48 @@ def test_progress_tells_what_was_sent_and_what_ended(make_run: RunMaker) -> None
 
     assert (len(plan.changes),) * 3 == told[-1]
     assert told == sorted(told)
+
+
+class Killed(Exception):
+    """
+    Stands for the death of the process.
+    """
+
+
+def test_what_an_interrupted_try_has_sent_is_looked_for_first(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The process died while VMs were on their way: the next try waits for them, and sends only what is missing.
+    """
+    run = make_run(vm_selector=WAVE)
+    plan = run.plan
+
+    def die(now: Progress) -> None:
+        if now.last is None and now.sent > 15:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run.apply_plan(plan, ALL, die)
+    sent = puts(contoso, ITEM)
+    again = run.apply_plan(plan, ALL)
+
+    assert 0 < sent.total()
+    assert {"done": 7} == outcomes(again) | Counter({"adopted": 0})
+    assert {1} == set(puts(contoso, ITEM).values())
+
+
+def test_a_new_run_finds_what_another_has_on_its_way(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    It knows nothing of the other's journal: the service says that work is going on, and then that all is done.
+    """
+    first, second = make_run(vm_selector=WAVE), make_run(vm_selector=WAVE)
+
+    def die(now: Progress) -> None:
+        if now.last is None and now.sent > 15:
+            raise Killed
+
+    with pytest.raises(Killed):
+        first.apply_plan(first.plan, ALL, die)
+    second.apply_plan(second.plan, ALL)
+
+    assert {1} == set(puts(contoso, ITEM).values())
+    assert 7 == len(puts(contoso, ITEM))

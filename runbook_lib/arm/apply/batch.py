@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -129,11 +129,19 @@ class Batch:
         self._waiting: deque[_Flight] = deque()
         self._flying: list[_Flight] = []
 
-    def run(self, changes: Sequence[Change]) -> Iterator[Applied]:
+    def run(self, changes: Sequence[Change], sent_before: Set[str]) -> Iterator[Applied]:
         """
         Apply *changes* and yield how each ended.
+
+        Args:
+            sent_before: digests of those that an earlier try may have sent: they are looked for first.
         """
-        self._waiting.extend(_Flight(change=change) for change in _in_turns(changes))
+        for change in _in_turns(changes):
+            if change.sha256 in sent_before and leaves_trace(change):
+                now = self._session.clock()
+                self._flying.append(_Flight(change=change, state="lost", since=now, due=now, tries=1))
+            else:
+                self._waiting.append(_Flight(change=change))
         subscriptions = {subscription_of(change.target) for change in changes}
         workers = max(1, min(MOST_WORKERS, WORKERS * len(subscriptions), len(changes)))
         between = max(CHUNK, len(changes) // LOOKS)
@@ -231,9 +239,7 @@ class Batch:
         hidden = []
         seen = self._listed(due, pool)
         for each in due:
-            if each.state == "busy":
-                yield replace(each, state="waiting")
-            elif (world := seen.get(key(each.change.target))) and is_done(world, each.change):
+            if (world := seen.get(key(each.change.target))) and is_done(world, each.change):
                 yield _done(each)
             else:
                 hidden.append(each)
@@ -245,7 +251,7 @@ class Batch:
         """
         List the protected items of the vaults in which several changes are due.
         """
-        vaults = Counter(vault_of(each.change) for each in due if each.state != "busy" and vault_of(each.change))
+        vaults = Counter(vault for each in due if (vault := vault_of(each.change)))
         several = [vault for vault, count in vaults.items() if count > 1]
 
         def look(vault: str) -> dict[str, Inventory]:
@@ -267,6 +273,8 @@ class Batch:
                 became = what_became(session, self._world, flight.change)
                 if became == "there":
                     return _done(flight)
+                if became == "absent" and flight.state == "busy":
+                    return replace(flight, state="waiting")
                 if became == "absent" and flight.state == "lost":
                     return self._again(flight)
         except OperationFailed as error:

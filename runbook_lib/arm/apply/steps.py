@@ -4,7 +4,7 @@ What of a step may be sent, and in which order: nothing on a world that moved, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from runbook_lib.arm.apply.batch import Applied, Batch
@@ -35,6 +35,7 @@ def apply_step(
     step: Step,
     broken: Mapping[str, str],
     refused: Mapping[str, str],
+    sent_before: Set[str],
     max_errors: int,
     sent: Callable[[int], None],
 ) -> Iterator[Applied]:
@@ -46,6 +47,7 @@ def apply_step(
     Args:
         broken: outcome of what did not come to be in earlier steps, by key of its target.
         refused: why a change may not be sent any more, by the key of its target.
+        sent_before: digests of changes that an earlier try may have sent.
         max_errors: how many changes may fail before no more are sent.
         sent: called with how many more were sent.
 
@@ -66,7 +68,7 @@ def apply_step(
                 kept.append(ended)
         for ended in kept:
             session.journal.result(ended.change, ended.outcome, **ended.told)
-        for ended in (*kept, *batch.run(going)):
+        for ended in (*kept, *batch.run(going, sent_before)):
             if ended.outcome not in ("done", "adopted") and ended.change.kind != "discover":
                 missing[key(ended.change.target)] = ended.outcome
             yield ended

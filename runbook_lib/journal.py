@@ -52,12 +52,11 @@ class Journal:
 
     def result(self, change: Change, outcome: str, **facts: Any) -> None:
         """
-        Record how a change ended: `done`, `adopted` (it was so already) or `failed`.
+        Record how a change ended; see `arm.apply.Applied`.
+
+        Should this be lost with the machine, the intent is left, and what became of it is read back.
         """
-        self._append(
-            {"entry": "result", **_named(change), "outcome": outcome} | facts,
-            durable=True,
-        )
+        self._append({"entry": "result", **_named(change), "outcome": outcome} | facts, durable=False)
 
     def note(self, what: str, **facts: Any) -> None:
         """
@@ -107,14 +106,15 @@ class Journal:
         # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
         text = _SECRET.sub(r"\1REDACTED", json.dumps(stamped, ensure_ascii=False, sort_keys=True))
         line = text.encode(errors="backslashreplace") + b"\n"
-        with self._lock:
-            handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
-            try:
+        handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            with self._lock:
                 os.write(handle, line)
-                if durable:
-                    os.fsync(handle)
-            finally:
-                os.close(handle)
+            if durable:
+                # Not one after the other: those who wait at the same time are served together.
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _named(change: Change) -> dict[str, str]:

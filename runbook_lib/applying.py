@@ -88,7 +88,7 @@ def apply_plan(
         raise RunbookError("azure_read_only")
     check_plan(plan, session)
     steps = [step for step in plan.steps if step.number in numbers]
-    began, waited = session.clock(), session.limiter.waited
+    began, waited, refusals = session.clock(), session.limiter.waited, session.limiter.refusals
     progress = Progress(total=sum(len(step.changes) for step in steps))
 
     def tell(last: Applied | None, sent: int) -> None:
@@ -120,6 +120,7 @@ def apply_plan(
                 ended.append(each)
                 progress.ended[each.outcome] += 1
                 tell(each, 0)
+    folder.journal.note("limits", refused=session.limiter.refusals - refusals, waited_seconds=round(progress.waited, 1))
     return ended
 
 

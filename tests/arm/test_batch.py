@@ -206,10 +206,14 @@ def test_throttling_costs_time_and_no_vm(make_run: RunMaker, contoso: Sandbox) -
     contoso.fault(
         Fault(method="PUT", path=ITEM, status=429, code="TooManyRequests", headers={"Retry-After": "9"}, times=12)
     )
-    ended = applied(make_run(vm_selector=WAVE))
+    run = make_run(vm_selector=WAVE)
+    ended = applied(run)
+    told = [entry for entry in run.folder.journal.entries() if entry["entry"] == "limits"]
 
     assert {"done": 7} == outcomes(ended)
     assert {1} == set(puts(contoso, ITEM).values())
+    assert [12] == [each["refused"] for each in told]
+    assert told[0]["waited_seconds"] >= 9
 
 
 def test_progress_is_read_off_lists(make_run: RunMaker, contoso: Sandbox) -> None:

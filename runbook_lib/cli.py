@@ -203,7 +203,10 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     elif outcome["changes"]["planned"]:
         for step in evidence.read_json(result.folder / "plan.json")["steps"]:
             for change in step["changes"]:
-                click.echo(plain(f"  {step['number']} {say('change.' + change['kind'], language, **change['facts'])}"))
+                final = ", ".join(say(f"irreversible.{each}", language) for each in change.get("irreversible", ()))
+                undo = f" [{say('say.irreversible', language, reasons=final)}]" if final else ""
+                what = say("change." + change["kind"], language, **change["facts"])
+                click.echo(plain(f"  {step['number']} {what}{undo}"))
         click.echo(say("say.planned", language, count=outcome["changes"]["planned"]))
     for note in outcome["notes"]:
         click.echo(plain(note))

@@ -229,7 +229,8 @@ class RunFolder:
                 world = step.world | new.world
                 steps[step.number] = Step(number=step.number, changes=merged, world=world, digest=digest(world))
         ordered = tuple(steps[number] for number in sorted(steps))
-        write_json(self.path / "plan.json", replace(plan, steps=ordered, digest=plan_digest(plan.target, ordered)))
+        made = replace(plan, steps=ordered)
+        write_json(self.path / "plan.json", replace(made, digest=plan_digest(made)))
 
     def ended(self) -> dict[str, str]:
         """

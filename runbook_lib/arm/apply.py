@@ -49,7 +49,7 @@ def check_plan(plan: Plan, session: Session) -> None:
     Raises:
         PlanRefused: with what does not agree.
     """
-    if plan_digest(plan.target, plan.steps) != plan.digest:
+    if plan_digest(plan) != plan.digest:
         raise PlanRefused("plan_edited", digest=plan.digest)
     if plan.target != session.target.mark:
         raise PlanRefused("plan_target", planned=plan.target, found=session.target.mark)
@@ -234,6 +234,10 @@ WRITERS: dict[str, Callable[[Session, Change], None]] = {
     "create-policy": _create_policy,
     "discover": _discover,
     "protect": _protect,
+    "undelete": _protect,
+    "resume": _protect,
+    "protect-again": _protect,
+    "change-policy": _protect,
     "add-security-rule": _add_security_rule,
     "add-range-rule": _add_security_rule,
     "update-range-rule": _add_security_rule,

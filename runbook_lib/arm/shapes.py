@@ -385,6 +385,19 @@ def protected_item(row: Json) -> ProtectedItem | None:
     )
 
 
+def recovery_point(row: Json, zone: str) -> datetime | None:
+    """
+    Read the time of a recovery point, on the day that it has in a Windows time zone; None where it cannot be told.
+    """
+    read = _time(properties_of(row).get("recoveryPointTime"))
+    if read is None:
+        return None
+    try:
+        return read.astimezone(ZoneInfo(win_tz[zone]))
+    except (KeyError, ZoneInfoNotFoundError):
+        return read
+
+
 def _time(value: Any) -> datetime | None:
     """
     Read a time; Azure's fractions have 0 to 7 digits, and 2001 stands for "never".

@@ -71,7 +71,7 @@ class Change:
         target: ARM id of the resource that is written.
         reads: ARM ids of what else it rests on.
         body: the request body as ARM takes it.
-        irreversible: whether it cannot be undone once something is protected.
+        irreversible: why it cannot be undone (`text`, `irreversible.<reason>`); empty where it can be.
         facts: what its sentence names.
     """
 
@@ -80,7 +80,7 @@ class Change:
     target: str
     reads: tuple[str, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
-    irreversible: bool = False
+    irreversible: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -116,9 +116,9 @@ class Plan:
 
     Attributes:
         target: mark of the target that it was made for.
-        parameters: what was asked for, with the defaults filled in.
+        parameters: what was asked for, with the defaults filled in; without the run folder, and without leave to write.
         notes: ids of sentences and their facts, on what the plan leaves as it is.
-        digest: sha256 over target and steps.
+        digest: sha256 over all the rest.
     """
 
     target: str

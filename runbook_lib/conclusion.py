@@ -13,7 +13,7 @@ from typing import Any
 from runbook_lib import checks, evidence, render
 from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import Difference, diff, project
+from runbook_lib.plan import Difference, diff
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.selection import VMS, accepted_risk, select
 
@@ -65,7 +65,7 @@ def conclude(
     evidence.write_json(folder.path / "outcome.json", outcome | _of_the_plan(folder, asked, after, verdicts))
     evidence.write_json(folder.path / "environment.json", _environment(folder))
     table = render.comparison(after, earlier, verdicts, found, asked.language)
-    _write_tables(folder, asked.language, before, after, table, found)
+    _write_tables(folder, asked.language, after, table, found)
     return table
 
 
@@ -102,9 +102,7 @@ def _of_the_plan(
         "plan_digest": plan.digest if plan else "",
         "notes": render.notes(plan, asked.language) if plan else [],
         "changes": {"planned": len(plan.changes) if plan else 0} | tried,
-        "irreversible": dict(Counter(reason for change in plan.changes for reason in change.irreversible))
-        if plan
-        else {},
+        "irreversible": plan.irreversible if plan else {},
         "exit_code": evidence.exit_code(
             verdicts,
             applied=applied,
@@ -115,12 +113,7 @@ def _of_the_plan(
 
 
 def _write_tables(
-    folder: RunFolder,
-    language: str,
-    before: Inventory,
-    after: Inventory,
-    comparison: render.Table,
-    found: Sequence[Finding],
+    folder: RunFolder, language: str, after: Inventory, comparison: render.Table, found: Sequence[Finding]
 ) -> None:
     place = folder.path / "tables"
     place.mkdir(exist_ok=True)
@@ -130,8 +123,7 @@ def _write_tables(
     plan = folder.plan()
     if plan:
         render.plan(plan.steps, "", language, folder.ended()).write_csv(place / "plan.csv")
-        changed = diff(before, project(before, plan.changes), plan.changes)
-        render.diff(changed, "", language, whole=True).write_csv(place / "plan-diff.csv")
+        render.diff(diff(plan.steps), "", language, whole=True).write_csv(place / "plan-diff.csv")
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:

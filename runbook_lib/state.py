@@ -114,9 +114,13 @@ class State:
     @property
     def plan(self) -> Plan:
         """
-        What is missing, by the parameters as they stand.
+        The plan that the run was given, else what is missing, by the parameters as they stand.
         """
-        return build_plan(self.inventory, self.asked, self.before.read_at.date())
+        return self._given or build_plan(self.inventory, self.asked, self.before.read_at.date())
+
+    @cached_property
+    def _given(self) -> Plan | None:
+        return self.folder.given_plan()
 
     @property
     def projected(self) -> Inventory:

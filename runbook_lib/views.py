@@ -12,7 +12,7 @@ from runbook_lib.arm.precheck import precheck
 from runbook_lib.arm.rights import read_permissions, read_roles
 from runbook_lib.checks.network import Tracer, destinations
 from runbook_lib.folder import NOTEBOOKS, interactive
-from runbook_lib.plan import ENABLING, diff, going_on, project, ranges, rules_by_option
+from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import (
     key,
 )
@@ -176,14 +176,13 @@ class Views(State):
 
     def show_diff(self) -> render.Table:
         """
-        Show the changes of this notebook's step as a difference: each field as it is, and as it will be.
+        Show the changes of this notebook's step as a difference: each field as it is, and as it will be; the last
+        notebook shows the whole plan so.
         """
-        changes = [change for step in self.plan.steps if step.number < self._number for change in step.changes]
-        before = project(self.inventory, changes)
-        own = self.plan.step(self._number).changes
-        found = diff(before, project(before, own), own)
-        caption = self._say("caption.diff", step=self._number, count=len(found))
-        return render.diff(found, caption, self.asked.language)
+        whole = self.notebook == NOTEBOOKS[-1]
+        steps = (self.folder.plan() or self.plan).steps if whole else (self.plan.step(self._number),)
+        found = diff(steps)
+        return render.diff(found, self._say("caption.diff", count=len(found)), self.asked.language)
 
     def show_whole_plan(self) -> render.Table:
         """

@@ -1,61 +1,58 @@
 """
-A plan as a difference: for each resource that it touches, what each field is and what it will be.
+A plan as a difference: for each resource that it writes, what each field is and what it will be.
+
+It is read off the states that the plan itself was frozen with, so that it is the same wherever and whenever it is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from runbook_lib.plan.drift import Difference
-from runbook_lib.records import Change, Inventory, ProtectedItem, Resource, Vault, key, material
+from runbook_lib.records import Change, Step, key
 
 __all__ = ["diff"]
 
 
-def diff(before: Inventory, after: Inventory, changes: Sequence[Change]) -> tuple[Difference, ...]:
+def diff(steps: Iterable[Step]) -> tuple[Difference, ...]:
     """
-    List the fields that *changes* alter: `found` is what is, `expected` what will be; None stands for nothing.
-
-    Args:
-        after: the inventory projected through the changes.
+    List the fields that the steps alter: `found` is what is, `expected` what will be; None stands for nothing.
     """
-    return tuple(
-        Difference(resource=then.id, field=name, expected=new.get(name), found=old.get(name))
-        for each in _touched(after, changes)
-        if (then := after.find(each)) is not None
-        for old, new in [(_shown(before.find(each)), _shown(then))]
-        for name in dict.fromkeys([*new, *old])
-        if new.get(name) != old.get(name)
-    )
+    return tuple(difference for step in steps for difference in _of_step(step))
 
 
-def _touched(after: Inventory, changes: Sequence[Change]) -> Iterator[str]:
-    """
-    Name what the changes write, and the vaults whose replication locks with an item.
-    """
-    seen = set()
-    for change in changes:
-        item = after.items.get(key(change.target))
-        for each in (key(item.vault_id), key(change.target)) if item else (key(change.target),):
-            if each not in seen:
-                seen.add(each)
-                yield each
+def _of_step(step: Step) -> Iterator[Difference]:
+    written: dict[str, list[Change]] = {}
+    for change in step.changes:
+        written.setdefault(key(change.target), []).append(change)
+    for target, changes in written.items():
+        states = step.world[target]
+        old, new = _shown(states[0]), _shown(states[-1])
+        for change in changes:
+            _add_facts(change, old, new)
+        for name in dict.fromkeys([*new, *old]):
+            if new.get(name) != old.get(name):
+                yield Difference(resource=changes[0].target, field=name, expected=new.get(name), found=old.get(name))
 
 
-def _shown(record: Resource | None) -> dict[str, Any]:
+def _add_facts(change: Change, old: dict[str, Any], new: dict[str, Any]) -> None:
     """
-    Return the fields of a record that people compare, each with a plain value.
+    Add what a change does beside the fields of its own resource.
     """
-    if record is None:
-        return {}
-    shown = _flat(material(record))
-    if isinstance(record, Vault):
-        shown["redundancy_locked"] = record.redundancy_locked
-    if isinstance(record, ProtectedItem) and record.points is not None:
-        shown["recovery_points"] = len(record.points)
+    if "lost" in change.facts:
+        old["recovery_points"] = change.facts["points"]
+        new["recovery_points"] = change.facts["points"] - change.facts["lost"]
+    if "replication" in change.irreversible:
+        old["vault.redundancy_locked"], new["vault.redundancy_locked"] = False, True
+
+
+def _shown(state: Any) -> dict[str, Any]:
+    """
+    Return the fields of a record's material form that people compare, each with a plain value.
+    """
     # What its own id says need not be said again.
-    return {name: value for name, value in shown.items() if name not in ("id", "vault_id")}
+    return {name: value for name, value in _flat(state or {}).items() if name not in ("id", "vault_id")}
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

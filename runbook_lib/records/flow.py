@@ -4,6 +4,7 @@ What the runbook makes of an inventory: findings, changes, the plan, verdicts. I
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -133,6 +134,13 @@ class Plan:
         All changes in the order in which they are applied.
         """
         return tuple(change for step in self.steps for change in step.changes)
+
+    @property
+    def irreversible(self) -> dict[str, int]:
+        """
+        How many changes cannot be undone, by the reason.
+        """
+        return dict(Counter(reason for change in self.changes for reason in change.irreversible))
 
     def step(self, number: str) -> Step:
         """

@@ -182,15 +182,16 @@ def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str,
     ]
     nothing = () if rows else (say("say.nothing_to_do", language),)
     columns = ("step", "change", "undo") if ended is None else ("step", "change", "undo", "outcome")
-    final = irreversible([change for step in steps for change in step.changes], language)
+    final = irreversible(
+        Counter(why for step in steps for change in step.changes for why in change.irreversible), language
+    )
     return Table(" ".join([caption, final]).strip(), columns, rows, language, notes=nothing)
 
 
-def irreversible(changes: Iterable[Change], language: str) -> str:
+def irreversible(counted: Mapping[str, int], language: str) -> str:
     """
-    Count the changes that cannot be undone, by the reason; empty where there is none.
+    Say how many changes cannot be undone, for each reason; empty where there is none.
     """
-    counted = Counter(reason for change in changes for reason in change.irreversible)
     said = [f"{count} ({say(f'irreversible.{reason}', language)})" for reason, count in sorted(counted.items())]
     return say("say.irreversible_counted", language, counts=", ".join(said)) if said else ""
 

@@ -53,7 +53,19 @@ GATES = {
     "click": ("cli",),
     "runbook_lib.sandbox": ("arm.session", "cli", "sandbox"),
 }
-PURE = ("text", "errors", "records", "parameters", "policy", "retention", "placement", "selection", "rights", "checks", "plan")
+PURE = (
+    "text",
+    "errors",
+    "records",
+    "parameters",
+    "policy",
+    "retention",
+    "placement",
+    "selection",
+    "rights",
+    "checks",
+    "plan",
+)
 PURE += ("scripts", "render")
 WITHOUT_IO = ("policy", "retention", "placement", "selection", "rights", "checks", "plan")
 IO = {"asyncio", "http", "io", "os", "pathlib", "platform", "random", "secrets", "shutil", "socket", "sqlite3"}

@@ -1,7 +1,7 @@
 """
 A plan as a difference: for each resource that it writes, what each field is and what it will be.
 
-It is read off the states that the plan itself was frozen with, so that it is the same wherever and whenever it is shown.
+It is read off the states that the plan was frozen with, so that it is the same wherever and whenever it is shown.
 """
 
 from __future__ import annotations

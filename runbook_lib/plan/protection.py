@@ -13,7 +13,7 @@ from runbook_lib.checks import Assessment, assess, policy_change
 from runbook_lib.checks.prerequisites import ENABLING_FAILED
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import Place, entry_of, held_of, policy_type
+from runbook_lib.placement import MOST_VMS, Place, entry_of, held_of, policy_type
 from runbook_lib.plan.wanted import Job, Notes, Wanted, add_note, by_vault, subscription_name
 from runbook_lib.policy import described, differences, is_built_in
 from runbook_lib.records import Change, Inventory, ProtectedItem, VirtualMachine, key
@@ -25,6 +25,12 @@ POINTS = "Microsoft.RecoveryServices/vaults/recoveryPoints"
 
 # The service takes so many changes of policies a day through its API (azure-contract, policies).
 MOST_POLICY_WRITES = 50
+# Why a VM keeps its policy, by the case of `policy_change`.
+KEPT = {
+    "change_unread": "policy_change_unread",
+    "no_way_back": "policy_no_way_back",
+    "other_workload": "policy_other_workload",
+}
 STATES = {"on": "change-policy", "stopped": "resume", ENABLING_FAILED: "protect-again"}
 
 
@@ -80,7 +86,7 @@ def _job(
         case, points = policy_change(inventory, entry, place, asked)
         if case not in ("changes", "loses"):
             facts = {"now": entry.policy_id.rsplit("/", 1)[-1], "policy": place.policy_name}
-            add_note(notes, id=f"policy_{case}", vm=vm.name, vault=entry.vault_id.rsplit("/", 1)[-1], **facts)
+            add_note(notes, id=KEPT[case], vm=vm.name, vault=entry.vault_id.rsplit("/", 1)[-1], **facts)
             return None
     return Job(vm=vm, kind=kind, place=place, item_id=entry.id, lost=points)
 
@@ -103,17 +109,21 @@ def _check_room(found: Sequence[Job], asked: Parameters) -> None:
     """
     Refuse a fleet that is larger than what the parameters name for it.
     """
-    for lacks, name in (("room", "vault_name"), ("start", "vms_per_start")):
-        left = [job for job in found if job.place.lacks == lacks]
-        if left:
-            raise InvalidParameters(
-                f"fleet_{lacks}",
-                name=name,
-                value=getattr(asked, name),
-                count=len(left),
-                vault=left[0].vault_id.rsplit("/", 1)[-1],
-                location=left[0].location,
-            )
+    roomless = [job for job in found if job.place.lacks == "room"]
+    if roomless:
+        facts = {"vault": roomless[0].vault_id.rsplit("/", 1)[-1], "location": roomless[0].location}
+        raise InvalidParameters(
+            "fleet_room", name="vault_name", value=asked.vault_name, count=len(roomless), most=MOST_VMS, **facts
+        )
+    late = [job for job in found if job.place.lacks == "start"]
+    if late:
+        raise InvalidParameters(
+            "fleet_start",
+            name="vms_per_start",
+            value=asked.vms_per_start,
+            count=len(late),
+            vault=late[0].vault_id.rsplit("/", 1)[-1],
+        )
 
 
 def plan_policies(world: Inventory, wanted: Wanted) -> Iterator[Change]:

@@ -214,7 +214,7 @@ def diff(found: Iterable[Difference], caption: str, language: str, *, whole: boo
         for each in found
     ]
     nothing = () if rows else (say("say.nothing_to_do", language),)
-    columns = ("resource", "field", "is", "becomes", *(("id",) if whole else ()))
+    columns = ("resource", "field", "is", "becomes", "id") if whole else ("resource", "field", "is", "becomes")
     return Table(caption, columns, rows, language, notes=nothing)
 
 

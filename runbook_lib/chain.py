@@ -113,7 +113,11 @@ def _check_given(plan: Plan, run: Run) -> None:
         PlanRefused, Drift: nothing was sent.
     """
     check_plan(plan, run.session)
-    differences = world_moved(plan, run.before)
+    try:
+        differences = world_moved(plan, run.before)
+    except InvalidParameters as error:
+        # What could be selected when the plan was made is gone.
+        raise Drift("plan_selection", problem=str(error)) from error
     if differences:
         raise Drift(
             "plan_moved",

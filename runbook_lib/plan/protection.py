@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from runbook_lib.checks import Assessment, assess, policy_change
+from runbook_lib.checks import Assessment, assess, goes_on, policy_change, verdicts
 from runbook_lib.checks.prerequisites import ENABLING_FAILED
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
@@ -96,8 +96,10 @@ def changing(inventory: Inventory, asked: Parameters) -> tuple[ProtectedItem, ..
     List the items of the selected VMs that are to come under another policy than the one that they have.
     """
     chosen = select(inventory, asked)
-    placement = assess(inventory, chosen, asked).placement
-    entries = ((entry_of(inventory, vm), placement[key(vm.id)]) for vm in chosen)
+    assessment = assess(inventory, chosen, asked)
+    judged = verdicts(assessment.findings)
+    going = (vm for vm in chosen if goes_on(vm, judged[vm.id][0], asked))
+    entries = ((entry_of(inventory, vm), assessment.placement[key(vm.id)]) for vm in going)
     return tuple(
         entry
         for entry, place in entries
@@ -111,9 +113,14 @@ def _check_room(found: Sequence[Job], asked: Parameters) -> None:
     """
     roomless = [job for job in found if job.place.lacks == "room"]
     if roomless:
-        facts = {"vault": roomless[0].vault_id.rsplit("/", 1)[-1], "location": roomless[0].location}
         raise InvalidParameters(
-            "fleet_room", name="vault_name", value=asked.vault_name, count=len(roomless), most=MOST_VMS, **facts
+            "fleet_room",
+            name="vault_name",
+            value=asked.vault_name,
+            count=len(roomless),
+            vault=roomless[0].vault_id.rsplit("/", 1)[-1],
+            location=roomless[0].location,
+            most=MOST_VMS,
         )
     late = [job for job in found if job.place.lacks == "start"]
     if late:

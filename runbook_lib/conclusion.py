@@ -13,7 +13,7 @@ from typing import Any
 from runbook_lib import checks, evidence, render
 from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import Difference
+from runbook_lib.plan import Difference, diff
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.selection import VMS, accepted_risk, select
 
@@ -102,6 +102,7 @@ def _of_the_plan(
         "plan_digest": plan.digest if plan else "",
         "notes": render.notes(plan, asked.language) if plan else [],
         "changes": {"planned": len(plan.changes) if plan else 0} | tried,
+        "irreversible": plan.irreversible if plan else {},
         "exit_code": evidence.exit_code(
             verdicts,
             applied=applied,
@@ -122,6 +123,7 @@ def _write_tables(
     plan = folder.plan()
     if plan:
         render.plan(plan.steps, "", language, folder.ended()).write_csv(place / "plan.csv")
+        render.diff(diff(plan.steps), "", language, whole=True).write_csv(place / "plan-diff.csv")
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _RULES = (
     "Microsoft.Network/networkSecurityGroups/securityRules/write",
     "Microsoft.Network/locations/operations/read",
 )
+_PROTECT = (f"{_ITEMS}/write", f"{_ITEMS}/operationsStatus/read", f"{_ITEMS}/read")
 # By kind of change: the actions at the scope that is written; and those at another scope, which the change names.
 NEEDS: dict[str, tuple[str, ...]] = {
     "register-provider": ("Microsoft.RecoveryServices/register/action",),
@@ -33,7 +34,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
         f"{_VAULTS}/backupFabrics/refreshContainers/action",
         f"{_VAULTS}/backupFabrics/operationResults/read",
     ),
-    "protect": (f"{_ITEMS}/write", f"{_ITEMS}/operationsStatus/read", f"{_ITEMS}/read"),
+    "protect": _PROTECT,
+    "undelete": _PROTECT,
+    "resume": _PROTECT,
+    "protect-again": _PROTECT,
+    "change-policy": _PROTECT,
     "add-security-rule": _RULES,
     "add-range-rule": _RULES,
     "update-range-rule": _RULES,
@@ -125,7 +130,7 @@ def _needs(plan: Plan) -> Iterable[tuple[str, str, str]]:
     for change in plan.changes:
         for action in NEEDS[change.kind]:
             yield change.step, action, _scope(change.target, created)
-        for action in VM_NEEDS if change.kind == "protect" else ():
+        for action in VM_NEEDS if NEEDS[change.kind] is _PROTECT else ():
             yield change.step, action, _scope(_source(change), created)
 
 

@@ -81,7 +81,7 @@ class Run(Views):
         """
         earlier, self.asked = self.asked, build(self.asked.as_dict() | form.values)
         self.folder.save_parameters(self.asked)
-        if self._lacks_ranges or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
+        if self._lacks_something or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
             # Another selection needs other reads: subscriptions, and single instance views.
             self.read_again()
         return render.parameter_values(

@@ -12,7 +12,7 @@ from runbook_lib.arm.precheck import precheck
 from runbook_lib.arm.rights import read_permissions, read_roles
 from runbook_lib.checks.network import Tracer, destinations
 from runbook_lib.folder import NOTEBOOKS, interactive
-from runbook_lib.plan import going_on, ranges, rules_by_option
+from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import (
     key,
 )
@@ -76,7 +76,7 @@ class Views(State):
         """
         Show what the service itself says of the VMs about to be enabled, beside our verdict; see `service_precheck`.
         """
-        protecting = [change for change in self.plan.changes if change.kind == "protect"]
+        protecting = [change for change in self.plan.changes if change.kind in ENABLING]
         said = precheck(self.session, self.inventory, protecting, self.asked.service_precheck)
         own = self.verdicts(self.inventory, self.findings(self.inventory))
         return render.precheck(
@@ -173,6 +173,16 @@ class Views(State):
         step = self.plan.step(self._number)
         caption = self._say("caption.plan", step=step.number, count=len(step.changes))
         return render.plan([step], caption, self.asked.language)
+
+    def show_diff(self) -> render.Table:
+        """
+        Show the changes of this notebook's step as a difference: each field as it is, and as it will be; the last
+        notebook shows the whole plan so.
+        """
+        whole = self.notebook == NOTEBOOKS[-1]
+        steps = (self.folder.plan() or self.plan).steps if whole else (self.plan.step(self._number),)
+        found = diff(steps)
+        return render.diff(found, self._say("caption.diff", count=len(found)), self.asked.language)
 
     def show_whole_plan(self) -> render.Table:
         """

@@ -355,6 +355,34 @@ def ready(*more: Any) -> Inventory:
     return estate(group(), HELD, *policies_of(HELD), *more)
 
 
+STATES: dict[str, Any] = {"undelete": True, "change_policy": True}
+
+
+def states() -> Inventory:
+    """
+    An estate with a VM in each state of protection; two recovery points are older than the policies keep them.
+    """
+    held = vault()
+    old = policy(held, policy_name="Long", daily_retention_days=90)
+    stopped = {"protection": "stopped", "protection_state": "ProtectionStopped", "policy_id": ""}
+    points = tuple(NOW - timedelta(days=days) for days in (60, 31, 30, 1))
+    machines = {name: vm(name) for name in ("a-new", "b-safe", "c-stopped", "d-deleted", "e-other", "f-failed")}
+    return inventory(
+        subscription(),
+        provider(),
+        group(),
+        held,
+        *policies_of(held),
+        old,
+        *machines.values(),
+        item(machines["b-safe"], held),
+        item(machines["c-stopped"], held, **stopped),
+        item(machines["d-deleted"], held, soft_deleted=True, **stopped),
+        item(machines["e-other"], held, policy_id=old.id, points=points),
+        item(machines["f-failed"], held, protection="protectionerror", protection_state="ProtectionError"),
+    )
+
+
 def gap(what: str, scope: str = f"/subscriptions/{ONE}") -> Unread:
     """
     Something that nobody may read.

@@ -5,11 +5,13 @@ Every case of the checks on limitations, vaults, policies, locks and the agent's
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from builders import (
     HELD,
     HOME,
+    NOW,
     ONE,
     TWO,
     arm_id,
@@ -23,6 +25,7 @@ from builders import (
     managed_disk,
     nic,
     policies_of,
+    policy,
     provider,
     subscription,
     vault,
@@ -122,6 +125,15 @@ def _addressed(*static: bool | None) -> Inventory:
     return replace(estate(vm(nic_ids=(own.id,)), own), public_ips=known)
 
 
+def _moving(*days: int, **asked: Any) -> Inventory:
+    """
+    An estate whose VM is under another policy than the parameters name, with recovery points so many days old.
+    """
+    other = policy(HELD, policy_name="Other", **asked)
+    points = tuple(NOW - timedelta(days=each) for each in days) if days else None
+    return _entered(vm(), HELD, other, policy_id=other.id, points=points)
+
+
 def _locked(scope: str, *levels: str) -> Inventory:
     return estate(*(lock(scope, level, f"lock{number}") for number, level in enumerate(levels)))
 
@@ -142,7 +154,13 @@ def _elsewhere() -> Inventory:
 
 
 # What a case is asked for, where the default parameters cannot make it.
-ASKED = {("listed", "other_subscription"): Parameters(vault_subscription=TWO)}
+ASKED = {
+    ("listed", "other_subscription"): Parameters(vault_subscription=TWO),
+    ("protection", "undelete"): Parameters(undelete=True),
+} | {
+    ("policy-fit", case): Parameters(change_policy=True)
+    for case in ("changes", "loses", "no_way_back", "change_unread")
+}
 GROUP = f"/subscriptions/{ONE}/resourceGroups/rg-app"
 VSS = "ProvisioningState/failed/1"
 DONE = "ProvisioningState/succeeded"
@@ -189,6 +207,10 @@ MORE_CASES: list[Case] = [
     ("policy-fit", "full", FAIL, NOT_NEEDED, _full()),
     ("policy-fit", "unread", UNKNOWN, NOT_NEEDED, estate(_ultra(), vault(policies_read=False))),
     ("policy-fit", "unclear_disks", UNKNOWN, NOT_NEEDED, estate(_unclear())),
+    ("policy-fit", "changes", PASS, NOT_NEEDED, _moving(1)),
+    ("policy-fit", "loses", WARN, NOT_NEEDED, _moving(1, 60)),
+    ("policy-fit", "no_way_back", WARN, NOT_NEEDED, _moving(1, policy_type="Enhanced")),
+    ("policy-fit", "change_unread", WARN, NOT_NEEDED, _moving()),
     # --- the vault's list ---
     ("listed", "listed", PASS, PASS, estate(HELD)),
     ("listed", "planned", PASS, PASS, estate()),

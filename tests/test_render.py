@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from runbook_lib import checks, render, text
 from runbook_lib.checks.network import SERVICES, Comparison, Decision, Hop, Tracer
-from runbook_lib.plan import Difference, project, ranges
+from runbook_lib.plan import Difference, diff, project, ranges
 from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, key
 from runbook_lib.render import Lines, Table, csv_cell, escape, plain
 from runbook_lib.rights import Right
@@ -383,6 +383,7 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "agent": render.findings(world, found, LANGUAGE, only=("agent",)),
         "plan": render.plan(made.steps, EVIL, LANGUAGE),
         "ended": render.plan(made.steps, EVIL, LANGUAGE, {each.sha256: "done" for each in made.changes}),
+        "diff": render.diff([*diff(made.steps), *apart], EVIL, LANGUAGE, whole=True),
         "notes": Lines(render.notes(made, LANGUAGE)),
         "results": render.results("04", changes, LANGUAGE),
         "vaults": render.vaults(world, project(world, made.changes), ["westeurope"], LANGUAGE),
@@ -421,7 +422,7 @@ def test_there_is_a_table_here_for_every_function() -> None:
     functions = {name for name in render.__all__ if name[0].islower()}
     tried = {"ended": "plan", "agent": "findings"}
 
-    assert functions - {"csv_cell", "escape", "plain", "machine", "remedies", "sentence", "why"} == {
+    assert functions - {"csv_cell", "escape", "plain", "machine", "irreversible", "remedies", "sentence", "why"} == {
         tried.get(name, name) for name in tables(everything(), **EVERYTHING)
     }
 

@@ -218,7 +218,7 @@ def test_the_outcome_names_every_selected_vm_once(make_run: RunMaker) -> None:
     assert all(each["why"] for each in outcome["verdicts"])
     assert 40 == sum(outcome["counts"].values())
     assert ("SANDBOX (simulated)", True, False) == (outcome["target"], outcome["complete"], outcome["applied"])
-    assert {"comparison.csv", "findings.csv", "plan.csv", "unread.csv"} == {
+    assert {"comparison.csv", "findings.csv", "plan.csv", "plan-diff.csv", "unread.csv"} == {
         path.name for path in (run.folder.path / "tables").iterdir()
     }
 

@@ -20,7 +20,8 @@ from runbook_lib.checks.prerequisites import ITEMS, RECOVERY_SERVICES
 from runbook_lib.checks.vaults import VAULTS
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import Parameters
-from runbook_lib.records import SERVICE_TAGS, Inventory, Unread, Vault, VirtualMachine, key
+from runbook_lib.plan import POINTS, changing
+from runbook_lib.records import SERVICE_TAGS, Inventory, ProtectedItem, Unread, Vault, VirtualMachine, key
 from runbook_lib.selection import select
 
 __all__ = ["API_VERSIONS", "read_inventory"]
@@ -114,6 +115,8 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         inventory = _with_vault_settings(reader, inventory)
         selected = select(inventory, asked)
         inventory = _with_jobs(reader, _with_instance_views(reader, inventory, selected), selected)
+        if asked.change_policy:
+            inventory = _with_points(reader, inventory, changing(inventory, asked))
         if asked.network_option == "ip_ranges":
             inventory = _with_service_tags(reader, inventory, selected)
     return replace(inventory, unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))))
@@ -290,6 +293,25 @@ def _with_jobs(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMa
         vaults={**inventory.vaults, **read},
         jobs=_keyed((row for _, rows in lists for row in rows or ()), shapes.backup_job),
     )
+
+
+def _with_points(reader: _Reader, inventory: Inventory, items: Iterable[ProtectedItem]) -> Inventory:
+    """
+    Read the recovery points of the items that are to come under another policy, for it may not keep them all.
+    """
+
+    def look(item: ProtectedItem) -> ProtectedItem:
+        rows = reader.rows(item.id, POINTS, f"{item.id}/recoveryPoints", "backup")
+        policy = inventory.policies.get(key(item.policy_id))
+        zone = str(policy.terms.get("time_zone", "")) if policy else ""
+        times = None if rows is None else [shapes.recovery_point(row, zone) for row in rows]
+        # One whose time cannot be read may be lost or not: then nobody can count.
+        known = None if times is None or None in times else tuple(sorted(each for each in times if each))
+        return replace(item, points=known)
+
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="points") as pool:
+        looked = {key(item.id): item for item in pool.map(look, items)}
+    return replace(inventory, items={**inventory.items, **looked})
 
 
 def _with_service_tags(reader: _Reader, inventory: Inventory, chosen: Sequence[VirtualMachine]) -> Inventory:

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tzlocal.windows_tz import win_tz
 
 from runbook_lib.arm.wire import (
     Json,
@@ -383,6 +386,19 @@ def protected_item(row: Json) -> ProtectedItem | None:
         last_backup_status=as_text(properties.get("lastBackupStatus")),
         last_backup_time=_time(properties.get("lastBackupTime")),
     )
+
+
+def recovery_point(row: Json, zone: str) -> datetime | None:
+    """
+    Read the time of a recovery point, on the day that it has in a Windows time zone; None where it cannot be told.
+    """
+    read = _time(properties_of(row).get("recoveryPointTime"))
+    if read is None:
+        return None
+    try:
+        return read.astimezone(ZoneInfo(win_tz[zone]))
+    except (KeyError, ZoneInfoNotFoundError):
+        return read
 
 
 def _time(value: Any) -> datetime | None:

@@ -10,11 +10,11 @@ from typing import Any
 from runbook_lib.checks.result import result
 from runbook_lib.checks.vaults import VAULTS
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import entry_of, vault_of
+from runbook_lib.placement import Place, entry_of
 from runbook_lib.policy import longest_gap
 from runbook_lib.records import Finding, Inventory, ProtectedItem, Status, Vault, VirtualMachine, key
 
-__all__ = ["ITEMS", "RECOVERY_SERVICES", "listed", "protection", "region"]
+__all__ = ["ENABLING_FAILED", "ITEMS", "RECOVERY_SERVICES", "listed", "protection", "region"]
 
 RECOVERY_SERVICES = "Microsoft.RecoveryServices"
 # What a healthy item reports; anything else is either a fault or not understood.
@@ -22,6 +22,8 @@ HEALTHY = ("healthy", "")
 PASSED = ("passed", "actionsuggested", "")
 # A backup time may run ahead of the clock that the inventory was read by, but not by more than this.
 SKEW = timedelta(hours=1)
+# Enabling failed: the same request may be sent again.
+ENABLING_FAILED = "protectionerror"
 ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems"
 
 
@@ -37,7 +39,7 @@ def region(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
     return result("region", vm, Status.FAIL, "not_offered", location=vm.location)
 
 
-def protection(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
+def protection(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
     """
     Judge whether the VM is protected, by its full ARM id over every vault that could be read.
     """
@@ -52,7 +54,8 @@ def protection(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Findi
     if live:
         return result("protection", vm, Status.WARN, "stopped", vault=_vault_name(inventory, vm, live[0]))
     if items:
-        return result("protection", vm, Status.FAIL, "soft_deleted", vault=_vault_name(inventory, vm, items[0]))
+        status, case = (Status.WARN, "undelete") if asked.undelete else (Status.FAIL, "soft_deleted")
+        return result("protection", vm, status, case, vault=_vault_name(inventory, vm, items[0]))
     return result("protection", vm, Status.PASS, "none")
 
 
@@ -64,6 +67,8 @@ def _running(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> F
         "last_backup": item.last_backup_time.isoformat(timespec="minutes") if item.last_backup_time else "never",
         "last_status": item.last_backup_status or "unknown",
     }
+    if item.protection == ENABLING_FAILED:
+        return result("protection", vm, Status.WARN, "failed", **facts)
     if item.protection != "on":
         return result("protection", vm, Status.FAIL, "error", **facts)
     if item.protection_status.lower() == "unhealthy" or item.health_status.lower() == "actionrequired":
@@ -109,7 +114,7 @@ def _unread_vaults(inventory: Inventory, vm: VirtualMachine) -> list[str]:
     return blind + [v.name for v in inventory.dark_vaults if v.location == vm.location]
 
 
-def listed(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
+def listed(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place) -> Finding:
     """
     Say whether the portal lists the VM among those that its vault can protect, and if not, why.
     """
@@ -117,7 +122,7 @@ def listed(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Findi
     if entry:
         case = "stopped" if entry.protection == "stopped" else "protected"
         return result("listed", vm, Status.NOT_NEEDED, case, vault=_vault_name(inventory, vm, entry))
-    vault_id = vault_of(inventory, vm, asked)
+    vault_id = place.vault_id
     vault = inventory.vaults.get(key(vault_id))
     facts: dict[str, Any] = {"vault": vault_id.rsplit("/", 1)[-1], "location": vault.location if vault else vm.location}
     status, case = _list_of(inventory, vm, vault, vault_id)

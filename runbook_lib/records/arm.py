@@ -150,6 +150,7 @@ class ProtectedItem(Resource):
         protection_status: Healthy, Unhealthy or empty.
         last_backup_time: None when there never was a backup.
         soft_deleted: data deleted, kept until its retention ends.
+        points: times of its recovery points, with the day as its policy counts it; None where they were not read.
     """
 
     vault_id: str
@@ -162,6 +163,7 @@ class ProtectedItem(Resource):
     health_status: str = field(default="", metadata=VOLATILE)
     last_backup_status: str = field(default="", metadata=VOLATILE)
     last_backup_time: datetime | None = field(default=None, metadata=VOLATILE)
+    points: tuple[datetime, ...] | None = field(default=None, metadata=VOLATILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +278,12 @@ class Inventory:
         """
         return self._using[key(policy_id)]
 
+    def policies_in(self, vault_id: str) -> tuple[Policy, ...]:
+        """
+        List the policies of a vault.
+        """
+        return tuple(self._policies_by_vault.get(key(vault_id), ()))
+
     @cached_property
     def restore_point_groups(self) -> tuple[ResourceGroup, ...]:
         """
@@ -288,6 +296,13 @@ class Inventory:
         found: dict[str, list[ProtectedItem]] = {}
         for item in self.items.values():
             found.setdefault(key(item.source_id), []).append(item)
+        return found
+
+    @cached_property
+    def _policies_by_vault(self) -> dict[str, list[Policy]]:
+        found: dict[str, list[Policy]] = {}
+        for policy in self.policies.values():
+            found.setdefault(key(policy.vault_id), []).append(policy)
         return found
 
     @cached_property

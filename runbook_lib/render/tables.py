@@ -30,8 +30,10 @@ from runbook_lib.text import exists, say
 __all__ = [
     "catalogue",
     "comparison",
+    "diff",
     "differences",
     "findings",
+    "irreversible",
     "network",
     "notes",
     "parameter_values",
@@ -158,17 +160,17 @@ def _said_of_many(rows: Iterable[tuple[Finding, dict[str, str]]]) -> set[tuple[s
 
 
 def _change(change: Change, language: str) -> dict[str, Any]:
-    undo = "say.irreversible" if change.irreversible else "say.yes"
+    reasons = ", ".join(say(f"irreversible.{reason}", language) for reason in change.irreversible)
     return {
         "step": change.step,
         "change": say(f"change.{change.kind}", language, **change.facts),
-        "undo": say(undo, language),
+        "undo": say("say.irreversible", language, reasons=reasons) if reasons else say("say.yes", language),
     }
 
 
 def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str, str] | None = None) -> Table:
     """
-    One row per change, in the order in which they are made.
+    One row per change, in the order in which they are made; what cannot be undone is counted above them.
 
     Args:
         ended: how changes ended, by their digest; None where nothing was to be written yet.
@@ -180,7 +182,48 @@ def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str,
     ]
     nothing = () if rows else (say("say.nothing_to_do", language),)
     columns = ("step", "change", "undo") if ended is None else ("step", "change", "undo", "outcome")
+    final = irreversible(
+        Counter(why for step in steps for change in step.changes for why in change.irreversible), language
+    )
+    return Table(" ".join([caption, final]).strip(), columns, rows, language, notes=nothing)
+
+
+def irreversible(counted: Mapping[str, int], language: str) -> str:
+    """
+    Say how many changes cannot be undone, for each reason; empty where there is none.
+    """
+    said = [f"{count} ({say(f'irreversible.{reason}', language)})" for reason, count in sorted(counted.items())]
+    return say("say.irreversible_counted", language, counts=", ".join(said)) if said else ""
+
+
+def diff(found: Iterable[Difference], caption: str, language: str, *, whole: bool = False) -> Table:
+    """
+    One row per field that a plan alters: what it is, and what it will be.
+
+    Args:
+        whole: with the full id of each resource, as a file for machines has it.
+    """
+    rows = [
+        {
+            "resource": "/".join(each.resource.rsplit("/", 2)[1:]),
+            "field": each.field,
+            "is": _value(each.found, language),
+            "becomes": _value(each.expected, language),
+            "id": each.resource,
+        }
+        for each in found
+    ]
+    nothing = () if rows else (say("say.nothing_to_do", language),)
+    columns = ("resource", "field", "is", "becomes", "id") if whole else ("resource", "field", "is", "becomes")
     return Table(caption, columns, rows, language, notes=nothing)
+
+
+def _value(value: Any, language: str) -> str:
+    if isinstance(value, bool):
+        return say("say.yes" if value else "say.no", language)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return say("say.none", language) if value is None else str(value)
 
 
 def notes(made: Plan, language: str, step: str = "") -> list[str]:

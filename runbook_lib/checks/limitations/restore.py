@@ -9,7 +9,7 @@ from typing import Any
 from runbook_lib.checks.limitations.disks import is_disk_encrypted
 from runbook_lib.checks.result import result
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import vault_of
+from runbook_lib.placement import Place
 from runbook_lib.records import Finding, Inventory, NetworkInterface, Status, VirtualMachine, key
 
 __all__ = ["cross_region", "replace_vm", "reserved_ip", "special_network"]
@@ -34,12 +34,11 @@ def replace_vm(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
     return result("replace-vm", vm, status, case, guide=Status.WARN)
 
 
-def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
+def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters, place: Place) -> Finding:
     """
     Tell whether the VM can be restored in the paired region: by Cross Region Restore of its vault, there or planned.
     """
-    vault_id = vault_of(inventory, vm, asked)
-    vault = inventory.vaults.get(key(vault_id))
+    vault = inventory.vaults.get(key(place.vault_id))
     restorable = vault.cross_region_restore if vault else asked.cross_region_restore
     return result(
         "cross-region",
@@ -47,7 +46,7 @@ def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters) ->
         Status.PASS if restorable else Status.NOT_NEEDED,
         "restorable" if restorable else "in_region",
         guide=Status.WARN,
-        vault=vault.name if vault else vault_id.rsplit("/", 1)[-1],
+        vault=vault.name if vault else place.vault_id.rsplit("/", 1)[-1],
     )
 
 

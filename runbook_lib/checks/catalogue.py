@@ -29,7 +29,7 @@ from runbook_lib.checks.limitations import (
 )
 from runbook_lib.checks.network import agent_wireserver, network_outbound
 from runbook_lib.checks.prerequisites import listed, protection, region
-from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vault_in_region
+from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vault_in_region, vault_locks
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Finding, Inventory, VirtualMachine
 
@@ -58,6 +58,7 @@ CATALOGUE = (
     Check(id="region", section="vault", effect="blocks", look=region),
     Check(id="vault-in-region", section="vault", effect="informs", look=vault_in_region),
     Check(id="redundancy-locked", section="replication", effect="risks", look=redundancy_locked),
+    Check(id="vault-locks", section="vault", effect="blocks", look=vault_locks),
     Check(id="policy-fit", section="goal", effect="blocks", look=policy_fit),
     Check(id="protection", section="goal", effect="blocks", look=protection),
     Check(id="listed", section="goal", effect="informs", look=listed),

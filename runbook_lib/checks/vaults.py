@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runbook_lib.checks.kinds import GROUPS, LOCKS, SETTINGS, VAULTS
 from runbook_lib.checks.limitations.disks import enhanced_storage
 from runbook_lib.checks.limitations.platform import CONFIDENTIAL
 from runbook_lib.checks.result import result
@@ -15,10 +16,16 @@ from runbook_lib.placement import entry_of, vault_of
 from runbook_lib.policy import is_built_in
 from runbook_lib.records import Finding, Inventory, Lock, Status, Unread, VirtualMachine, key
 
-__all__ = ["LOCKS", "VAULTS", "locks", "policy_fit", "redundancy_locked", "vault_in_region"]
+__all__ = [
+    "locks",
+    "policy_fit",
+    "policy_of",
+    "redundancy_locked",
+    "unread_vaults",
+    "vault_in_region",
+    "vault_locks",
+]
 
-VAULTS = "Microsoft.RecoveryServices/vaults"
-LOCKS = "Microsoft.Authorization/locks"
 # Support matrix for Azure Backup: VMs in a vault; az and Az PowerShell check the same number for a policy.
 MOST_VMS = 1000
 
@@ -35,19 +42,24 @@ def vault_in_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters)
             status, case = Status.UNKNOWN, "unread"
         return result("vault-in-region", vm, status, case, vault=vault_id.rsplit("/", 1)[-1], location=vm.location)
     held = inventory.held_in(vault_id)
+    unread = "items_unread" if not vault.items_read else ""
+    if inventory.unread_under(vault.id, SETTINGS):
+        unread = "settings_unread"
     facts: dict[str, Any] = {
         "vault": vault.name,
         "location": vault.location,
         "redundancy": vault.redundancy or "unknown",
         "soft_delete": vault.soft_delete or "unknown",
         "immutability": vault.immutability or "unknown",
-        "held": held,
+        "held": held if vault.items_read else "unknown",
         "most": MOST_VMS,
     }
     if vault.location != vm.location:
         return result("vault-in-region", vm, Status.FAIL, "other_region", **facts)
     if held >= MOST_VMS and not inventory.items_of(vm.id):
         return result("vault-in-region", vm, Status.FAIL, "full", guide=Status.NOT_NEEDED, **facts)
+    if unread:
+        return result("vault-in-region", vm, Status.UNKNOWN, unread, guide=Status.PASS, **facts)
     if vault.soft_delete.lower() == "disabled":
         return result("vault-in-region", vm, Status.WARN, "no_soft_delete", guide=Status.PASS, **facts)
     return result("vault-in-region", vm, Status.PASS, "fits", **facts)
@@ -57,17 +69,21 @@ def redundancy_locked(inventory: Inventory, vm: VirtualMachine, asked: Parameter
     """
     Tell whether the replication that was asked for can still be had in the VM's vault.
     """
-    vault = inventory.vaults.get(key(vault_of(inventory, vm, asked)))
-    if vault is None:
-        return result("redundancy-locked", vm, Status.PASS, "free", guide=Status.NOT_NEEDED, to=asked.redundancy)
+    vault_id = vault_of(inventory, vm, asked)
+    vault = inventory.vaults.get(key(vault_id))
     status, case = Status.PASS, "free"
-    if vault.redundancy == asked.redundancy:
+    if vault is None:
+        if inventory.unread_under(vault_id, VAULTS):
+            status, case = Status.UNKNOWN, "vault_unread"
+        facts: dict[str, Any] = {"vault": vault_id.rsplit("/", 1)[-1], "to": asked.redundancy}
+        return result("redundancy-locked", vm, status, case, guide=Status.NOT_NEEDED, **facts)
+    if vault.redundancy.lower() == asked.redundancy.lower():
         case = "as_asked"
     elif vault.redundancy_locked is None:
         status, case = Status.UNKNOWN, "unread"
     elif vault.redundancy_locked:
         status, case = Status.WARN, "locked"
-    facts: dict[str, Any] = {"vault": vault.name, "from": vault.redundancy or "unknown", "to": asked.redundancy}
+    facts = {"vault": vault.name, "from": vault.redundancy or "unknown", "to": asked.redundancy}
     return result("redundancy-locked", vm, status, case, guide=Status.NOT_NEEDED, **facts)
 
 
@@ -88,11 +104,11 @@ def policy_fit(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> F
         status, case = Status.FAIL, "other_workload"
     elif inventory.using(policy_id) >= MOST_VMS:
         status, case = Status.FAIL, "full"
-    elif kind != "Enhanced" and (needs or unclear):
-        if not kind:
-            status, case = Status.UNKNOWN, "unread"
-        else:
-            status, case = (Status.FAIL, "needs_enhanced") if needs else (Status.UNKNOWN, "unclear_disks")
+    elif not kind:
+        # Neither whether it is there, nor for which workload, nor of which kind.
+        status, case = Status.UNKNOWN, "unread"
+    elif kind.lower() != "enhanced" and (needs or unclear):
+        status, case = (Status.FAIL, "needs_enhanced") if needs else (Status.UNKNOWN, "unclear_disks")
     return result(
         "policy-fit",
         vm,
@@ -108,20 +124,38 @@ def policy_fit(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> F
     )
 
 
+def policy_of(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> str:
+    """
+    Return the id of the policy that the VM has, or is to get.
+    """
+    entry = entry_of(inventory, vm)
+    if entry and entry.protection != "stopped":
+        return entry.policy_id
+    return f"{vault_of(inventory, vm, asked)}/backupPolicies/{asked.policy_name}"
+
+
 def _policy_type(inventory: Inventory, vault_id: str, asked: Parameters) -> str:
     """
     Return Standard or Enhanced: of the policy that is there, else of the one that the plan or the service will make;
-    empty where the vault's policies could not be read.
+    empty where that could not be read.
     """
     there = inventory.policies.get(key(f"{vault_id}/backupPolicies/{asked.policy_name}"))
     if there:
         return str(there.terms.get("policy_type", ""))
     vault = inventory.vaults.get(key(vault_id))
-    if vault and not vault.policies_read:
+    if inventory.unread_under(vault_id, VAULTS) if vault is None else not vault.policies_read:
         return ""
     if vault is None and is_built_in(asked.policy_name):
         return "Enhanced" if asked.policy_name.lower() == "enhancedpolicy" else "Standard"
     return asked.policy_type
+
+
+def unread_vaults(inventory: Inventory, vm: VirtualMachine) -> list[str]:
+    """
+    Name what may hold the VM and could not be read: vaults of its region, and subscriptions that may have more.
+    """
+    blind = [gap.scope for gap in inventory.unread if gap.what == VAULTS]
+    return blind + [vault.name for vault in inventory.dark_vaults if vault.location == vm.location]
 
 
 def _is_for_others(inventory: Inventory, vault_id: str, name: str) -> bool:
@@ -134,7 +168,8 @@ def locks(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Findin
     Look for locks on the VM, on the vault, on their groups and subscriptions, and on the groups of restore points.
     """
     vault_id = vault_of(inventory, vm, asked)
-    scopes = [vm.id, vault_id, *_restore_point_groups(inventory, vm)]
+    groups = inventory.restore_point_groups(vm.subscription, vm.location, policy_of(inventory, vm, asked))
+    scopes = [vm.id, vault_id, *(group.id for group in groups)]
     found = {key(lock.id): lock for scope in scopes for lock in inventory.locks_on(scope)}
     if found:
         strictest = min(found.values(), key=lambda lock: not _is_read_only(lock))
@@ -147,10 +182,41 @@ def locks(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Findin
             guide=Status.NOT_NEEDED,
             locks=", ".join(_told(lock) for lock in found.values()),
         )
-    unread = _unread_locks(inventory, scopes)
-    if unread:
+    if unread := _unread_locks(inventory, scopes):
         return result("locks", vm, Status.UNKNOWN, "unread", guide=Status.NOT_NEEDED, code=unread[0].code)
+    if dark := inventory.unread_under(vm.id, GROUPS):
+        # Which groups hold restore points is not known, so that locks on them are not seen.
+        return result("locks", vm, Status.UNKNOWN, "groups_unread", guide=Status.NOT_NEEDED, code=dark[0].code)
     return result("locks", vm, Status.PASS, "none", guide=Status.NOT_NEEDED)
+
+
+def vault_locks(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
+    """
+    Look for read-only locks where enabling writes: on the vault, its group and its subscription.
+
+    A lock on the VM alone does not stop it: nothing is written to the VM itself.
+    """
+    entry = entry_of(inventory, vm)
+    vault_id = vault_of(inventory, vm, asked)
+    holding = [lock for lock in inventory.locks_on(vault_id) if _is_read_only(lock)]
+    unread = inventory.unread_under(vault_id, LOCKS)
+    status, case = Status.PASS, "none"
+    if entry and entry.protection != "stopped":
+        status, case = Status.NOT_NEEDED, "protected"
+    elif holding:
+        status, case = Status.FAIL, "read_only"
+    elif unread:
+        status, case = Status.UNKNOWN, "unread"
+    return result(
+        "vault-locks",
+        vm,
+        status,
+        case,
+        guide=Status.NOT_NEEDED,
+        vault=vault_id.rsplit("/", 1)[-1],
+        locks=", ".join(_told(lock) for lock in holding),
+        code=unread[0].code if unread else "",
+    )
 
 
 def _is_read_only(lock: Lock) -> bool:
@@ -159,14 +225,6 @@ def _is_read_only(lock: Lock) -> bool:
 
 def _told(lock: Lock) -> str:
     return f"{lock.name} ({lock.level}, {lock.scope.rsplit('/', 1)[-1]})"
-
-
-def _restore_point_groups(inventory: Inventory, vm: VirtualMachine) -> list[str]:
-    return [
-        group.id
-        for group in inventory.restore_point_groups
-        if group.location == vm.location and group.subscription == vm.subscription
-    ]
 
 
 def _unread_locks(inventory: Inventory, scopes: list[str]) -> list[Unread]:

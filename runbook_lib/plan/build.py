@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from runbook_lib import checks
-from runbook_lib.checks.prerequisites import RECOVERY_SERVICES
-from runbook_lib.checks.vaults import VAULTS
+from runbook_lib.checks.kinds import GROUPS, RECOVERY_SERVICES, VAULTS
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import place_of
@@ -33,8 +32,6 @@ from runbook_lib.records import (
 from runbook_lib.selection import accepted_risk, select
 
 __all__ = ["build", "going_on"]
-
-GROUPS = "Microsoft.Resources/resourceGroups"
 
 
 def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:

@@ -83,7 +83,7 @@ class Views(State):
         said = precheck(self.session, self.inventory, protecting, self.asked.service_precheck)
         own = self.verdicts(self.inventory, self.findings(self.inventory))
         return render.precheck(
-            [(each.vm, each.status, each.code, each.message, each.feature) for each in said],
+            [(each.vm, each.status, each.code, each.message, each.feature, each.held_in) for each in said],
             {key(each.vm): each.verdict.value for each in own},
             self.inventory,
             self.asked.language,

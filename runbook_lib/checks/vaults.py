@@ -14,7 +14,7 @@ from runbook_lib.checks.result import result
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import entry_of, vault_of
 from runbook_lib.policy import is_built_in
-from runbook_lib.records import Finding, Inventory, Lock, Status, Unread, VirtualMachine, key
+from runbook_lib.records import Finding, Inventory, Lock, Status, VirtualMachine, key
 
 __all__ = [
     "locks",
@@ -168,9 +168,10 @@ def locks(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Findin
     Look for locks on the VM, on the vault, on their groups and subscriptions, and on the groups of restore points.
     """
     vault_id = vault_of(inventory, vm, asked)
-    groups = inventory.restore_point_groups(vm.subscription, vm.location, policy_of(inventory, vm, asked))
-    scopes = [vm.id, vault_id, *(group.id for group in groups)]
-    found = {key(lock.id): lock for scope in scopes for lock in inventory.locks_on(scope)}
+    scopes = (vm.id, vault_id)
+    points = inventory.restore_point_locks(vm.subscription, vm.location, policy_of(inventory, vm, asked))
+    on_both = (lock for scope in scopes for lock in inventory.locks_on(scope))
+    found = {key(lock.id): lock for lock in (*on_both, *points)}
     if found:
         strictest = min(found.values(), key=lambda lock: not _is_read_only(lock))
         status, case = (Status.FAIL, "read_only") if _is_read_only(strictest) else (Status.WARN, "delete")
@@ -182,7 +183,8 @@ def locks(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Findin
             guide=Status.NOT_NEEDED,
             locks=", ".join(_told(lock) for lock in found.values()),
         )
-    if unread := _unread_locks(inventory, scopes):
+    # The groups of restore points are in the VM's subscription.
+    if unread := [gap for scope in scopes for gap in inventory.unread_under(scope, LOCKS)]:
         return result("locks", vm, Status.UNKNOWN, "unread", guide=Status.NOT_NEEDED, code=unread[0].code)
     if dark := inventory.unread_under(vm.id, GROUPS):
         # Which groups hold restore points is not known, so that locks on them are not seen.
@@ -225,7 +227,3 @@ def _is_read_only(lock: Lock) -> bool:
 
 def _told(lock: Lock) -> str:
     return f"{lock.name} ({lock.level}, {lock.scope.rsplit('/', 1)[-1]})"
-
-
-def _unread_locks(inventory: Inventory, scopes: list[str]) -> list[Unread]:
-    return [gap for scope in scopes for gap in inventory.unread_under(scope, LOCKS)]

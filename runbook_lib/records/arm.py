@@ -280,24 +280,29 @@ class Inventory:
         """
         return self._using[key(policy_id)]
 
-    def restore_point_groups(self, subscription: str, location: str, policy_id: str) -> tuple[ResourceGroup, ...]:
+    def restore_point_locks(self, subscription: str, location: str, policy_id: str) -> tuple[Lock, ...]:
         """
-        List the groups that Azure Backup makes for the restore points of instant restore, known by their name.
+        List the locks on the groups that Azure Backup makes for the restore points of instant restore.
+
+        They are known by their name, and there is one for each 600 restore points of a region.
 
         Args:
             policy_id: of the policy that may name them otherwise; groups of the usual name may be there from before.
         """
         policy = self.policies.get(key(policy_id))
         forms = dict.fromkeys((_USUAL, _named(policy) if policy else _USUAL))
-        return tuple(each for form in forms for each in self._restore_points.get((subscription, location, form), ()))
+        return tuple(
+            lock for form in forms for lock in self._point_locks.get((subscription, location, form), {}).values()
+        )
 
     @cached_property
-    def _restore_points(self) -> dict[tuple[str, str, tuple[str, str]], list[ResourceGroup]]:
+    def _point_locks(self) -> dict[tuple[str, str, tuple[str, str]], dict[str, Lock]]:
         forms = dict.fromkeys((_USUAL, *map(_named, self.policies.values())))
-        found: dict[tuple[str, str, tuple[str, str]], list[ResourceGroup]] = {}
+        found: dict[tuple[str, str, tuple[str, str]], dict[str, Lock]] = {}
         for group in self.groups.values():
             for form in _forms_of(group.name.lower(), forms):
-                found.setdefault((group.subscription, group.location, form), []).append(group)
+                held = found.setdefault((group.subscription, group.location, form), {})
+                held |= {key(lock.id): lock for lock in self.locks_on(group.id)}
         return found
 
     @cached_property

@@ -69,13 +69,16 @@ def _scope(inventory: Inventory, scope: str) -> str:
 
 
 def precheck(
-    said: Iterable[tuple[str, str, str, str, str]], verdicts: Mapping[str, str], inventory: Inventory, language: str
+    said: Iterable[tuple[str, str, str, str, str, str]],
+    verdicts: Mapping[str, str],
+    inventory: Inventory,
+    language: str,
 ) -> Table:
     """
     One row per VM about to be enabled: our verdict, and what the service says.
 
     Args:
-        said: VM, status, code, message and support of its size, as the service told them.
+        said: VM, status, code, message, support of its size and vault that holds it, as the service told them.
         verdicts: ours, by key of the VM.
     """
     rows = []
@@ -84,13 +87,15 @@ def precheck(
         "no_vault": "say.precheck_no_vault",
         "unread": "say.precheck_unread",
     }
-    for vm, status, code, message, feature in said:
+    for vm, status, code, message, feature, holder in said:
+        detail = f"{code}: {message}" if code else message
+        held = [say("say.precheck_held", language, vault=holder.rsplit("/", 1)[-1], scope=holder)] if holder else []
         rows.append(
             machine(inventory, vm)
             | {
                 "verdict": verdicts.get(key(vm), ""),
                 "service": say(own[status], language) if status in own else status,
-                "detail": f"{code}: {message}" if code else message,
+                "detail": " ".join([*held, *filter(None, [detail])]),
                 "feature": feature,
             }
         )

@@ -103,7 +103,7 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         seen = [shapes.subscription(row) for row in session.rows("/subscriptions", API_VERSIONS["subscriptions"])]
     except ArmError as error:
         raise InvalidParameters("subscriptions_unread", problem=str(error)) from error
-    enabled = {key(each.id): each for each in seen if each.state in ("Enabled", "Warned", "PastDue")}
+    enabled = {key(each.id): each for each in seen if each.state.lower() in ("enabled", "warned", "pastdue")}
     chosen = _chosen(asked, enabled.keys())
     also = [] if asked.vault_subscription == "same" else _named((asked.vault_subscription,), enabled.keys())
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:

@@ -43,7 +43,8 @@ def agent(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Findin
     Judge whether the agent answers; a VM that is off still gets crash-consistent recovery points, and a policy that
     takes no others needs no agent.
     """
-    status, case = guide, _ = _agent(vm)
+    guide, case = _agent(vm)
+    status = guide
     if status in (Status.FAIL, Status.UNKNOWN) and _does_without(inventory, vm, asked):
         status, case = Status.WARN, "crash_only"
     return result(

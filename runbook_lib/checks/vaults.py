@@ -196,7 +196,7 @@ def vault_locks(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> 
     """
     Look for read-only locks where enabling writes: on the vault, its group and its subscription.
 
-    A lock on the VM alone does not stop it: nothing is written to the VM itself.
+    A lock on the VM alone does not stop it: the right to write the VM is asked for, but no request of ours writes it.
     """
     entry = entry_of(inventory, vm)
     vault_id = vault_of(inventory, vm, asked)

@@ -138,7 +138,7 @@ def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     subscriptions = dict.fromkeys(s for j in jobs for s in (j.vm.subscription, key(j.vault_id).split("/")[2]))
     for subscription in subscriptions:
         provider = world.providers.get(key(f"/subscriptions/{subscription}/providers/{RECOVERY_SERVICES}"))
-        if provider and provider.registration_state != "Registered":
+        if provider and provider.registration_state.lower() != "registered":
             yield Change(
                 kind="register-provider",
                 step="01",

@@ -181,7 +181,11 @@ def detail(each: Applied, language: str) -> str:
         return ""
     said = f"{each.code}: {each.message.rstrip('.')}"
     known = explain(each.code, language)
-    return said if known is None else say("say.cause", language, detail=said, cause=known.cause, remedy=known.remedy)
+    if known is None:
+        return said
+    if known.simulated:
+        said = say("say.simulated", language, detail=said)
+    return say("say.cause", language, detail=said, cause=known.cause, remedy=known.remedy)
 
 
 def raise_failed(ended: Sequence[Applied], language: str) -> None:

@@ -16,7 +16,7 @@ from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import (
     key,
 )
-from runbook_lib.rights import custom_role, needed, scopes_of
+from runbook_lib.rights import MOST, custom_role, needed, resources_of, scopes_of
 from runbook_lib.scripts import files
 from runbook_lib.state import State
 
@@ -65,12 +65,15 @@ class Views(State):
         """
         plan = self.plan
         permissions, unread = read_permissions(self.session, scopes_of(plan))
-        found = needed(plan, permissions)
+        single = resources_of(plan, permissions)
+        own, dark = read_permissions(self.session, single[:MOST])
+        found = needed(plan, permissions | own)
         roles, more = read_roles(self.session, found[0].scope) if found else ([], ())
         if any(right.granted is False for right in found):
             name, description = self._say("say.rights_role_name"), self._say("say.rights_role_description")
             evidence.write_json(self.folder.path / "custom-role.json", custom_role(found, name, description))
-        return render.rights(found, roles, (*unread, *more), self.inventory, self.asked.language)
+        gaps = (*unread, *dark, *more)
+        return render.rights(found, roles, gaps, self.inventory, self.asked.language, left_out=len(single[MOST:]))
 
     def precheck(self) -> render.Table:
         """
@@ -80,7 +83,7 @@ class Views(State):
         said = precheck(self.session, self.inventory, protecting, self.asked.service_precheck)
         own = self.verdicts(self.inventory, self.findings(self.inventory))
         return render.precheck(
-            [(each.vm, each.status, each.code, each.message, each.feature) for each in said],
+            [(each.vm, each.status, each.code, each.message, each.feature, each.held_in) for each in said],
             {key(each.vm): each.verdict.value for each in own},
             self.inventory,
             self.asked.language,

@@ -22,9 +22,11 @@ from runbook_lib.records import (
     Image,
     Inventory,
     IpConfiguration,
+    KeyVault,
     LoadBalancer,
     Lock,
     ManagedDisk,
+    NatGateway,
     NetworkInterface,
     Plan,
     Policy,
@@ -66,6 +68,8 @@ _KINDS = {
     "nsgs": SecurityGroup,
     "route_tables": RouteTable,
     "load_balancers": LoadBalancer,
+    "nat_gateways": NatGateway,
+    "key_vaults": KeyVault,
     "vaults": Vault,
     "policies": Policy,
     "items": ProtectedItem,
@@ -400,10 +404,20 @@ def noted(plan: Plan) -> list[str]:
 
 def proxied(*rules: Any) -> Inventory:
     """
-    An estate with a proxy VM behind an NSG.
+    An estate with a proxy VM behind an NSG, in the virtual network of the VM that is to use it.
     """
-    own = nsg("nsg-proxy", *rules)
-    return ready(own, nic("nic-proxy", "10.0.0.9", nsg_id=own.id))
+    own, net = nsg("nsg-proxy", *rules), subnet()
+    proxy = nic("nic-proxy", "10.0.0.9", nsg_id=own.id, subnet_id=net.id)
+    return ready(own, proxy, *client())
+
+
+def client() -> tuple[VirtualMachine, NetworkInterface, Subnet]:
+    """
+    The VM that is to use a proxy, with its NIC in a subnet.
+    """
+    net = subnet()
+    own = nic(subnet_id=net.id)
+    return vm(nic_ids=(own.id,)), own, net
 
 
 def listed(number: str = "160", **prefixes: tuple[str, ...]) -> ServiceTagsList:

@@ -405,7 +405,9 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
             world,
             LANGUAGE,
         ),
-        "precheck": render.precheck([(vm.id, "Failed", EVIL, EVIL, EVIL) for vm in machines], {}, world, LANGUAGE),
+        "precheck": render.precheck(
+            [(vm.id, "Failed", EVIL, EVIL, EVIL, f"/vaults/{EVIL}") for vm in machines], {}, world, LANGUAGE
+        ),
         "prerequisites": render.prerequisites(found, machines, world, LANGUAGE),
         "unread": render.unread(world, LANGUAGE),
         "comparison": render.comparison(world, after, verdicts, found, LANGUAGE),

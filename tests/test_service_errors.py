@@ -14,6 +14,7 @@ from runbook_lib.applying import detail
 from runbook_lib.arm.apply import Applied
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.records import Change
+from runbook_lib.sandbox.refusals import OURS
 from runbook_lib.text import LANGUAGES
 from runbook_lib.text.service_errors import explain, service_errors
 
@@ -54,6 +55,28 @@ def test_a_failed_change_says_cause_and_remedy() -> None:
     assert detail(known, "en").endswith("for the time of the change.")
     assert "Odd: It is odd" == detail(unknown, "en")
     assert "" == detail(Applied(change=change, outcome="done"), "en")
+
+
+def test_a_code_of_the_sandbox_alone_is_marked() -> None:
+    """
+    Nobody is to look for it in Azure: the table says which they are, and so does the failure.
+    """
+    simulated = {each.code for each in service_errors("en").values() if each.simulated}
+    change = Change(kind="protect", step="04", target="/x")
+    failed = Applied(change=change, outcome="failed", code="BMSUserErrorPolicyItemLimitReached", message="Full.")
+
+    assert simulated == {code for code in OURS if explain(code, "en")}
+    assert "Full (a code of the sandbox: Azure's own is not known). The policy protects" in detail(failed, "en")
+
+
+def test_the_missing_right_on_a_key_vault_is_explained() -> None:
+    """
+    The code that users of encrypted VMs report most.
+    """
+    known = explain("UserErrorKeyVaultPermissionsNotConfigured", "en")
+
+    assert known is not None
+    assert ("00_start", False) == (known.notebook, known.simulated)
 
 
 @pytest.mark.skipif(not os.environ.get("RUNBOOK_REFERENCE"), reason="RUNBOOK_REFERENCE is unset")

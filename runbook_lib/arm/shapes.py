@@ -33,6 +33,7 @@ from runbook_lib.records import (
     IpConfiguration,
     LoadBalancer,
     Lock,
+    NatGateway,
     NetworkInterface,
     Policy,
     ProtectedItem,
@@ -53,6 +54,7 @@ __all__ = [
     "group",
     "load_balancer",
     "lock",
+    "nat_gateway",
     "network_interface",
     "policy",
     "protected_item",
@@ -132,6 +134,7 @@ def network_interface(row: Json) -> NetworkInterface:
                 public_ip_id=id_of(each.get("publicIPAddress")),
                 asg_ids=_ids(each.get("applicationSecurityGroups")),
                 backend_pool_ids=_ids(each.get("loadBalancerBackendAddressPools")),
+                nat_rule_ids=_ids(each.get("loadBalancerInboundNatRules")),
             )
             for each in configurations
         ),
@@ -149,6 +152,7 @@ def subnets(row: Json) -> Iterator[Subnet]:
     surroundings: Json = {
         "space": _space(network.get("addressSpace")),
         "peered": tuple(prefix for each in connected for prefix in _space(each.get("remoteAddressSpace"))),
+        "peer_ids": _ids([each.get("remoteVirtualNetwork") for each in connected]),
         "gateway": "gatewaysubnet" in names or any(each.get("useRemoteGateways") is True for each in connected),
     }
     for each in map(as_object, as_list(properties_of(row).get("subnets"))):
@@ -241,6 +245,16 @@ def public_ip(row: Json) -> PublicIp:
         **located(row),
         address=as_text(given.get("ipAddress")),
         static=as_text(given.get("publicIPAllocationMethod")).lower() == "static",
+    )
+
+
+def nat_gateway(row: Json) -> NatGateway:
+    """
+    Read a NAT gateway; addresses of IPv6 alone take no packet to a service of Azure.
+    """
+    given = properties_of(row)
+    return NatGateway(
+        **located(row), addressed=any(_ids(given.get(each)) for each in ("publicIpAddresses", "publicIpPrefixes"))
     )
 
 

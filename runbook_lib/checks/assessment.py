@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from runbook_lib.checks.agent import agent, agent_settings
 from runbook_lib.checks.catalogue import CATALOGUE
 from runbook_lib.checks.vaults import needs_enhanced
 from runbook_lib.checks.verdicts import verdict
@@ -39,7 +40,9 @@ def assess(inventory: Inventory, vms: Iterable[VirtualMachine], asked: Parameter
     Vaults fill up, so VMs that nothing keeps back are placed before those that are only judged.
     """
     chosen = tuple(vms)
-    alone = [{check.id: check.look(inventory, vm, asked) for check in CATALOGUE if not check.placed} for vm in chosen]
+    # Whether an agent is needed depends on the policy: until that is known it counts as needed.
+    first = [check for check in CATALOGUE if not check.placed or check.look in (agent, agent_settings)]
+    alone = [{check.id: check.look(inventory, vm, asked) for check in first} for vm in chosen]
     enhanced = {key(vm.id) for vm in chosen if needs_enhanced(inventory, vm)}
     stuck = enhanced if not asked.enhanced_policy_name and asked.policy_type != "Enhanced" else frozenset()
     ranks: tuple[list[VirtualMachine], ...] = ([], [], [])

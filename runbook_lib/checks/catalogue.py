@@ -29,7 +29,7 @@ from runbook_lib.checks.limitations import (
 )
 from runbook_lib.checks.network import agent_wireserver, network_outbound
 from runbook_lib.checks.prerequisites import listed, protection, region
-from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vault_in_region
+from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vault_in_region, vault_locks
 from runbook_lib.records import Finding
 
 __all__ = ["CATALOGUE", "Check"]
@@ -59,6 +59,7 @@ CATALOGUE = (
     Check(id="region", section="vault", effect="blocks", look=region),
     Check(id="vault-in-region", section="vault", effect="informs", look=vault_in_region, placed=True),
     Check(id="redundancy-locked", section="replication", effect="risks", look=redundancy_locked, placed=True),
+    Check(id="vault-locks", section="vault", effect="blocks", look=vault_locks, placed=True),
     Check(id="policy-fit", section="goal", effect="blocks", look=policy_fit, placed=True),
     Check(id="protection", section="goal", effect="blocks", look=protection),
     Check(id="listed", section="goal", effect="informs", look=listed, placed=True),
@@ -80,9 +81,9 @@ CATALOGUE = (
     Check(id="trusted-launch", section="limitations", effect="informs", look=trusted_launch),
     Check(id="scale-set-member", section="limitations", effect="informs", look=scale_set_member),
     Check(id="locks", section="limitations", effect="risks", look=locks, placed=True),
-    Check(id="agent", section="agent", effect="blocks", look=agent),
+    Check(id="agent", section="agent", effect="blocks", look=agent, placed=True),
     Check(id="agent-version", section="agent", effect="risks", look=agent_version),
-    Check(id="agent-settings", section="agent", effect="blocks", look=agent_settings),
+    Check(id="agent-settings", section="agent", effect="blocks", look=agent_settings, placed=True),
     Check(id="backup-extension", section="agent", effect="risks", look=backup_extension),
     Check(id="agent-update", section="agent", effect="risks", look=agent_update),
     Check(id="agent-wireserver", section="network", effect="risks", look=agent_wireserver),

@@ -7,24 +7,30 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from runbook_lib.checks.kinds import RECOVERY_SERVICES, VAULTS
 from runbook_lib.checks.result import result
-from runbook_lib.checks.vaults import VAULTS
+from runbook_lib.checks.vaults import unread_vaults
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import Place, entry_of
 from runbook_lib.policy import longest_gap
 from runbook_lib.records import Finding, Inventory, ProtectedItem, Status, Vault, VirtualMachine, key
 
-__all__ = ["ENABLING_FAILED", "ITEMS", "RECOVERY_SERVICES", "listed", "protection", "region"]
+__all__ = ["ENABLING_FAILED", "listed", "protection", "region"]
 
-RECOVERY_SERVICES = "Microsoft.RecoveryServices"
 # What a healthy item reports; anything else is either a fault or not understood.
 HEALTHY = ("healthy", "")
 PASSED = ("passed", "actionsuggested", "")
+CANCELLED = "cancelled"
+FAILED = ("failed", CANCELLED)
+# States other than on and stopped (ProtectionState of SDK 11.0.0); any other word is not understood.
+_OTHER_STATES = {
+    "protectionpaused": (Status.FAIL, "suspended"),
+    "backupssuspended": (Status.FAIL, "suspended"),
+}
 # A backup time may run ahead of the clock that the inventory was read by, but not by more than this.
 SKEW = timedelta(hours=1)
 # Enabling failed: the same request may be sent again.
 ENABLING_FAILED = "protectionerror"
-ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems"
 
 
 def region(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
@@ -48,7 +54,7 @@ def protection(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> F
     running = [item for item in live if item.protection != "stopped"]
     if running:
         return _running(inventory, vm, running[0])
-    if unread := _unread_vaults(inventory, vm):
+    if unread := unread_vaults(inventory, vm):
         # A vault that nobody could look into may protect this VM: "not protected" would be a guess.
         return result("protection", vm, Status.UNKNOWN, "unread", vaults=", ".join(unread))
     if live:
@@ -70,15 +76,22 @@ def _running(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> F
     if item.protection == ENABLING_FAILED:
         return result("protection", vm, Status.WARN, "failed", **facts)
     if item.protection != "on":
-        return result("protection", vm, Status.FAIL, "error", **facts)
+        status, case = _OTHER_STATES.get(item.protection, (Status.UNKNOWN, "unclear_state"))
+        return result("protection", vm, status, case, **facts)
     if item.protection_status.lower() == "unhealthy" or item.health_status.lower() == "actionrequired":
         return result("protection", vm, Status.FAIL, "unhealthy", **facts)
     if item.protection_status.lower() not in HEALTHY or item.health_status.lower() not in PASSED:
         return result("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
-    if item.protection_state == "IRPending" and item.last_backup_status.lower() != "failed":
+    ended = item.last_backup_status.lower()
+    if item.protection_state.lower() == "irpending" and ended not in FAILED:
         return result("protection", vm, Status.PASS, "pending", **facts)
-    if not item.last_backup_status.startswith("Completed") or item.last_backup_time is None:
+    if item.protection_state.lower() == "irpending" and ended == CANCELLED:
+        return result("protection", vm, Status.WARN, "first_cancelled", **facts)
+    if ended in FAILED or item.last_backup_time is None:
         return result("protection", vm, Status.FAIL, "last_failed", **facts)
+    if not ended.startswith("completed"):
+        case = "in_progress" if ended == "inprogress" else "unclear_health"
+        return result("protection", vm, Status.UNKNOWN, case, **facts)
     policy = inventory.policies.get(key(item.policy_id))
     allowed = longest_gap(policy) if policy else None
     if allowed is None:
@@ -106,12 +119,6 @@ def _vault_name(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -
         return name
     subscription = inventory.subscriptions.get(f"/subscriptions/{item.subscription}")
     return f"{name} ({subscription.name if subscription else item.subscription})"
-
-
-def _unread_vaults(inventory: Inventory, vm: VirtualMachine) -> list[str]:
-    # Only vaults of the VM's region can hold it, but a list of vaults that failed may hide one of them.
-    blind = [gap.scope for gap in inventory.unread if gap.what == VAULTS]
-    return blind + [v.name for v in inventory.dark_vaults if v.location == vm.location]
 
 
 def listed(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place) -> Finding:

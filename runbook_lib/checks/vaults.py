@@ -8,28 +8,27 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from runbook_lib.checks.kinds import GROUPS, LOCKS, SETTINGS, VAULTS
 from runbook_lib.checks.limitations.disks import enhanced_storage
 from runbook_lib.checks.limitations.platform import CONFIDENTIAL
 from runbook_lib.checks.result import result
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import MOST_VMS, Place, entry_of, policy_type
 from runbook_lib.policy import described
-from runbook_lib.records import Finding, Inventory, Lock, ProtectedItem, Status, Unread, VirtualMachine, key
+from runbook_lib.records import Finding, Inventory, Lock, ProtectedItem, Status, VirtualMachine, key
 from runbook_lib.retention import lost
 
 __all__ = [
-    "LOCKS",
-    "VAULTS",
     "locks",
     "needs_enhanced",
     "policy_change",
     "policy_fit",
+    "policy_of",
     "redundancy_locked",
+    "unread_vaults",
     "vault_in_region",
+    "vault_locks",
 ]
-
-VAULTS = "Microsoft.RecoveryServices/vaults"
-LOCKS = "Microsoft.Authorization/locks"
 
 
 def vault_in_region(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place) -> Finding:
@@ -47,19 +46,24 @@ def vault_in_region(inventory: Inventory, vm: VirtualMachine, _: Parameters, pla
         name = vault_id.rsplit("/", 1)[-1]
         return result("vault-in-region", vm, status, case, vault=name, location=vm.location, held=0, most=MOST_VMS)
     held = inventory.held_in(vault_id)
+    unread = "items_unread" if not vault.items_read else ""
+    if inventory.unread_under(vault.id, SETTINGS):
+        unread = "settings_unread"
     facts: dict[str, Any] = {
         "vault": vault.name,
         "location": vault.location,
         "redundancy": vault.redundancy or "unknown",
         "soft_delete": vault.soft_delete or "unknown",
         "immutability": vault.immutability or "unknown",
-        "held": held,
+        "held": held if vault.items_read else "unknown",
         "most": MOST_VMS,
     }
     if vault.location != vm.location:
         return result("vault-in-region", vm, Status.FAIL, "other_region", **facts)
     if place.lacks == "room":
         return result("vault-in-region", vm, Status.FAIL, "full", guide=Status.NOT_NEEDED, **facts)
+    if unread:
+        return result("vault-in-region", vm, Status.UNKNOWN, unread, guide=Status.PASS, **facts)
     if vault.soft_delete.lower() == "disabled":
         return result("vault-in-region", vm, Status.WARN, "no_soft_delete", guide=Status.PASS, **facts)
     return result("vault-in-region", vm, Status.PASS, "fits", **facts)
@@ -69,17 +73,21 @@ def redundancy_locked(inventory: Inventory, vm: VirtualMachine, asked: Parameter
     """
     Tell whether the replication that was asked for can still be had in the VM's vault.
     """
-    vault = inventory.vaults.get(key(place.vault_id))
-    if vault is None:
-        return result("redundancy-locked", vm, Status.PASS, "free", guide=Status.NOT_NEEDED, to=asked.redundancy)
+    vault_id = place.vault_id
+    vault = inventory.vaults.get(key(vault_id))
     status, case = Status.PASS, "free"
-    if vault.redundancy == asked.redundancy:
+    if vault is None:
+        if inventory.unread_under(vault_id, VAULTS):
+            status, case = Status.UNKNOWN, "vault_unread"
+        facts: dict[str, Any] = {"vault": vault_id.rsplit("/", 1)[-1], "to": asked.redundancy}
+        return result("redundancy-locked", vm, status, case, guide=Status.NOT_NEEDED, **facts)
+    if vault.redundancy.lower() == asked.redundancy.lower():
         case = "as_asked"
     elif vault.redundancy_locked is None:
         status, case = Status.UNKNOWN, "unread"
     elif vault.redundancy_locked:
         status, case = Status.WARN, "locked"
-    facts: dict[str, Any] = {"vault": vault.name, "from": vault.redundancy or "unknown", "to": asked.redundancy}
+    facts = {"vault": vault.name, "from": vault.redundancy or "unknown", "to": asked.redundancy}
     return result("redundancy-locked", vm, status, case, guide=Status.NOT_NEEDED, **facts)
 
 
@@ -98,11 +106,11 @@ def policy_fit(inventory: Inventory, vm: VirtualMachine, asked: Parameters, plac
         status, case = Status.FAIL, "other_workload"
     elif inventory.using(place.policy_id) >= MOST_VMS:
         status, case = Status.FAIL, "full"
-    elif kind != "Enhanced" and (needs or unclear):
-        if not kind:
-            status, case = Status.UNKNOWN, "unread"
-        else:
-            status, case = (Status.FAIL, "needs_enhanced") if needs else (Status.UNKNOWN, "unclear_disks")
+    elif not kind:
+        # Neither whether it is there, nor for which workload, nor of which kind.
+        status, case = Status.UNKNOWN, "unread"
+    elif kind.lower() != "enhanced" and (needs or unclear):
+        status, case = (Status.FAIL, "needs_enhanced") if needs else (Status.UNKNOWN, "unclear_disks")
     return result(
         "policy-fit",
         vm,
@@ -172,6 +180,22 @@ def policy_change(
     return ("loses" if gone else "changes"), gone
 
 
+def policy_of(inventory: Inventory, vm: VirtualMachine, place: Place) -> str:
+    """
+    Return the id of the policy that the VM has, or is to get.
+    """
+    entry = entry_of(inventory, vm)
+    return entry.policy_id if entry and entry.protection != "stopped" else place.policy_id
+
+
+def unread_vaults(inventory: Inventory, vm: VirtualMachine) -> list[str]:
+    """
+    Name what may hold the VM and could not be read: vaults of its region, and subscriptions that may have more.
+    """
+    blind = [gap.scope for gap in inventory.unread if gap.what == VAULTS]
+    return blind + [vault.name for vault in inventory.dark_vaults if vault.location == vm.location]
+
+
 def _is_for_others(inventory: Inventory, vault_id: str, name: str) -> bool:
     vault = inventory.vaults.get(key(vault_id))
     return vault is not None and name.lower() in {each.lower() for each in vault.other_policies}
@@ -181,8 +205,10 @@ def locks(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place)
     """
     Look for locks on the VM, on the vault, on their groups and subscriptions, and on the groups of restore points.
     """
-    scopes = [vm.id, place.vault_id, *_restore_point_groups(inventory, vm)]
-    found = {key(lock.id): lock for scope in scopes for lock in inventory.locks_on(scope)}
+    scopes = (vm.id, place.vault_id)
+    points = inventory.restore_point_locks(vm.subscription, vm.location, policy_of(inventory, vm, place))
+    on_both = (lock for scope in scopes for lock in inventory.locks_on(scope))
+    found = {key(lock.id): lock for lock in (*on_both, *points)}
     if found:
         strictest = min(found.values(), key=lambda lock: not _is_read_only(lock))
         status, case = (Status.FAIL, "read_only") if _is_read_only(strictest) else (Status.WARN, "delete")
@@ -194,10 +220,42 @@ def locks(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place)
             guide=Status.NOT_NEEDED,
             locks=", ".join(_told(lock) for lock in found.values()),
         )
-    unread = _unread_locks(inventory, scopes)
-    if unread:
+    # The groups of restore points are in the VM's subscription.
+    if unread := [gap for scope in scopes for gap in inventory.unread_under(scope, LOCKS)]:
         return result("locks", vm, Status.UNKNOWN, "unread", guide=Status.NOT_NEEDED, code=unread[0].code)
+    if dark := inventory.unread_under(vm.id, GROUPS):
+        # Which groups hold restore points is not known, so that locks on them are not seen.
+        return result("locks", vm, Status.UNKNOWN, "groups_unread", guide=Status.NOT_NEEDED, code=dark[0].code)
     return result("locks", vm, Status.PASS, "none", guide=Status.NOT_NEEDED)
+
+
+def vault_locks(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place) -> Finding:
+    """
+    Look for read-only locks where enabling writes: on the vault, its group and its subscription.
+
+    A lock on the VM alone does not stop it: the right to write the VM is asked for, but no request of ours writes it.
+    """
+    entry = entry_of(inventory, vm)
+    vault_id = place.vault_id
+    holding = [lock for lock in inventory.locks_on(vault_id) if _is_read_only(lock)]
+    unread = inventory.unread_under(vault_id, LOCKS)
+    status, case = Status.PASS, "none"
+    if entry and entry.protection != "stopped":
+        status, case = Status.NOT_NEEDED, "protected"
+    elif holding:
+        status, case = Status.FAIL, "read_only"
+    elif unread:
+        status, case = Status.UNKNOWN, "unread"
+    return result(
+        "vault-locks",
+        vm,
+        status,
+        case,
+        guide=Status.NOT_NEEDED,
+        vault=vault_id.rsplit("/", 1)[-1],
+        locks=", ".join(_told(lock) for lock in holding),
+        code=unread[0].code if unread else "",
+    )
 
 
 def _is_read_only(lock: Lock) -> bool:
@@ -206,15 +264,3 @@ def _is_read_only(lock: Lock) -> bool:
 
 def _told(lock: Lock) -> str:
     return f"{lock.name} ({lock.level}, {lock.scope.rsplit('/', 1)[-1]})"
-
-
-def _restore_point_groups(inventory: Inventory, vm: VirtualMachine) -> list[str]:
-    return [
-        group.id
-        for group in inventory.restore_point_groups
-        if group.location == vm.location and group.subscription == vm.subscription
-    ]
-
-
-def _unread_locks(inventory: Inventory, scopes: list[str]) -> list[Unread]:
-    return [gap for scope in scopes for gap in inventory.unread_under(scope, LOCKS)]

@@ -15,6 +15,7 @@ __all__ = ["MOST_VMS", "Bin", "Place", "Placement", "entry_of", "held_of", "home
 
 # Support matrix for Azure Backup: VMs in a vault; az and Az PowerShell check the same number for a policy.
 MOST_VMS = 1000
+_VAULTS = "Microsoft.RecoveryServices/vaults"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +97,13 @@ def home_of(vm: VirtualMachine, asked: Parameters) -> str:
 def policy_type(inventory: Inventory, vault_id: str, name: str, asked: str) -> str:
     """
     Return Standard or Enhanced: of the policy that is there, else of the one that the plan or the service will make;
-    empty where the vault's policies could not be read.
+    empty where that could not be read.
     """
     there = inventory.policies.get(key(f"{vault_id}/backupPolicies/{name}"))
     if there:
         return str(there.terms.get("policy_type", ""))
     vault = inventory.vaults.get(key(vault_id))
-    if vault and not vault.policies_read:
+    if inventory.unread_under(vault_id, _VAULTS) if vault is None else not vault.policies_read:
         return ""
     if vault is None and is_built_in(name):
         return "Enhanced" if name.lower() == "enhancedpolicy" else "Standard"

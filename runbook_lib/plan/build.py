@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import date
 
 from runbook_lib import checks
-from runbook_lib.checks.prerequisites import RECOVERY_SERVICES
-from runbook_lib.checks.vaults import VAULTS
+from runbook_lib.checks.kinds import GROUPS, RECOVERY_SERVICES, VAULTS
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan.drift import freeze, plan_digest
@@ -24,8 +23,6 @@ from runbook_lib.records import Change, Inventory, Plan, Step, VirtualMachine, d
 from runbook_lib.selection import select
 
 __all__ = ["build", "going_on"]
-
-GROUPS = "Microsoft.Resources/resourceGroups"
 
 
 def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
@@ -108,7 +105,7 @@ def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     subscriptions = dict.fromkeys(s for j in jobs for s in (j.vm.subscription, key(j.vault_id).split("/")[2]))
     for subscription in subscriptions:
         provider = world.providers.get(key(f"/subscriptions/{subscription}/providers/{RECOVERY_SERVICES}"))
-        if provider and provider.registration_state != "Registered":
+        if provider and provider.registration_state.lower() != "registered":
             yield Change(
                 kind="register-provider",
                 step="01",

@@ -29,7 +29,7 @@ def test_what_is_planned_is_written_once_and_read_back(make_run: RunMaker, conto
     After apply the world is what the plan promised, and a second plan is empty.
     """
     run = make_run(
-        vm_selector="tag:wave=1",
+        vm_selector="tag:wave=2",
         redundancy="LocallyRedundant",
         policy_name="daily-19",
         time_zone="Romance Standard Time",

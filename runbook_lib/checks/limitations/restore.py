@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from runbook_lib.checks.kinds import SETTINGS, STORAGE, VAULTS
 from runbook_lib.checks.limitations.disks import is_disk_encrypted
 from runbook_lib.checks.result import result
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import Place
-from runbook_lib.records import Finding, Inventory, NetworkInterface, Status, VirtualMachine, key
+from runbook_lib.records import Finding, Inventory, NetworkInterface, Status, Vault, VirtualMachine, key
 
 __all__ = ["cross_region", "replace_vm", "reserved_ip", "special_network"]
 
@@ -22,14 +23,14 @@ def reserved_ip(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
     return result("reserved-ip", vm, Status.NOT_NEEDED, "classic")
 
 
-def replace_vm(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
+def replace_vm(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
     """
     Tell whether a restore can replace the disks of the VM as it stands: of a managed VM without Azure Disk Encryption.
     """
     status, case = Status.PASS, "replaceable"
     if vm.unmanaged_disks:
         status, case = Status.WARN, "unmanaged"
-    elif is_disk_encrypted(vm):
+    elif is_disk_encrypted(inventory, vm):
         status, case = Status.WARN, "encrypted"
     return result("replace-vm", vm, status, case, guide=Status.WARN)
 
@@ -40,14 +41,30 @@ def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters, pl
     """
     vault = inventory.vaults.get(key(place.vault_id))
     restorable = vault.cross_region_restore if vault else asked.cross_region_restore
+    status, case = (Status.PASS, "restorable") if restorable else (Status.NOT_NEEDED, "in_region")
+    if _restore_is_dark(inventory, place.vault_id, vault):
+        status, case = Status.UNKNOWN, "unread"
     return result(
         "cross-region",
         vm,
-        Status.PASS if restorable else Status.NOT_NEEDED,
-        "restorable" if restorable else "in_region",
+        status,
+        case,
         guide=Status.WARN,
         vault=vault.name if vault else place.vault_id.rsplit("/", 1)[-1],
     )
+
+
+def _restore_is_dark(inventory: Inventory, vault_id: str, vault: Vault | None) -> bool:
+    """
+    Tell whether nobody can say if Cross Region Restore is on.
+    """
+    if vault is None:
+        return bool(inventory.unread_under(vault_id, VAULTS))
+    if vault.cross_region_restore:
+        return False
+    # Where the vault itself says its replication, it says this too.
+    beside = inventory.unread_under(vault_id, STORAGE) if not vault.redundancy else ()
+    return bool(inventory.unread_under(vault_id, SETTINGS) or beside)
 
 
 def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
@@ -55,7 +72,8 @@ def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> 
     Look for the guide's special network settings: load balancers, several reserved addresses, several interfaces.
     """
     nics = [nic for each in vm.nic_ids if (nic := inventory.nics.get(key(each)))]
-    pools = [key(pool) for nic in nics for each in nic.ip_configurations for pool in each.backend_pool_ids]
+    configurations = [each for nic in nics for each in nic.ip_configurations]
+    pools = [key(part) for each in configurations for part in (*each.backend_pool_ids, *each.nat_rule_ids)]
     reserved, dark = _reserved(inventory, nics)
     facts: dict[str, Any] = {
         "balancers": ", ".join(_balancers(inventory, pools)) or "none",
@@ -69,18 +87,17 @@ def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> 
     return result("special-network", vm, Status.PASS, "plain", **facts)
 
 
-def _balancers(inventory: Inventory, pools: list[str]) -> list[str]:
+def _balancers(inventory: Inventory, parts: list[str]) -> list[str]:
     """
-    Name the load balancers of backend pools, with what they are; by the pool's own id where the list lacks them.
+    Name the load balancers of backend pools and inbound rules, with what they are where the list has them.
     """
-    named = {}
-    for pool in pools:
-        balancer = inventory.load_balancers.get(pool.split("/backendaddresspools/")[0])
-        if balancer is None:
-            named[pool] = pool.split("/backendaddresspools/")[0].rsplit("/", 1)[-1]
-        else:
-            named[key(balancer.id)] = f"{balancer.name} ({'external' if balancer.public else 'internal'})"
-    return list(named.values())
+    # A pool or a rule stands right under its load balancer: two parts more than that has.
+    owners = dict.fromkeys(part.rsplit("/", 2)[0] for part in parts)
+    known = {each: inventory.load_balancers.get(each) for each in owners}
+    return [
+        f"{balancer.name} ({'external' if balancer.public else 'internal'})" if balancer else each.rsplit("/", 1)[-1]
+        for each, balancer in known.items()
+    ]
 
 
 def _reserved(inventory: Inventory, nics: list[NetworkInterface]) -> tuple[int, bool]:

@@ -72,9 +72,13 @@ def throttled(family: str, seconds: int) -> str:
         return json.dumps({"error": {"code": "OperationNotAllowed", "message": message, "details": [detail]}})
     again = f"Please try again after '{seconds}' seconds"
     if family == "backup":
-        message = f"Number of requests for action 'x/read' exceeded the limit of '150' for time interval '01:00:00'. {again}."
+        message = (
+            f"Number of requests for action 'x/read' exceeded the limit of '150' for time interval '01:00:00'. {again}."
+        )
         return json.dumps({"error": {"code": "ResourceRequestsThrottled", "message": message}})
-    message = f"Number of requests for subscription 's' actor 'a' exceeded. {again} after additional tokens are available."
+    message = (
+        f"Number of requests for subscription 's' actor 'a' exceeded. {again} after additional tokens are available."
+    )
     return json.dumps({"error": {"code": "SubscriptionRequestsThrottled", "message": message}})
 
 

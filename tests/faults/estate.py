@@ -17,13 +17,12 @@ from runbook_lib.sandbox.bodies import arm_type
 __all__ = [
     "ASKED",
     "GROUP",
-    "ITEM",
+    "MADE",
     "NEW_VAULT",
     "NSG",
     "OLD_VAULT",
     "ONE",
     "POLICY",
-    "STAGES",
     "TWO",
     "VM",
     "selected",
@@ -42,8 +41,6 @@ _NEW_VMS = tuple(
     f"/subscriptions/{TWO}/resourceGroups/rg-dev-apps/{_MACHINES}/{name}" for name in ("dev-web01", "dev-build01")
 )
 VM = _NEW_VMS[0]
-_UNIQUE = "iaasvmcontainerv2;RG-DEV-APPS;dev-web01"
-ITEM = f"{NEW_VAULT}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{_UNIQUE}/protectedItems/VM;{_UNIQUE}"
 NSG = f"/subscriptions/{ONE}/resourceGroups/rg-edge-prod/providers/Microsoft.Network/networkSecurityGroups/NSG-lockdown"
 _OLD_VMS = tuple(
     f"/subscriptions/{ONE}/resourceGroups/{group}/{_MACHINES}/{name}"
@@ -59,10 +56,13 @@ _OWN = {
 ASKED: dict[str, dict[str, Any]] = {
     # Nothing is there: provider, group, vault, replication, policy and protection of one subscription.
     "new": {**_OWN, "subscription_ids": [TWO]},
-    # Both vaults and their policies are there: protection in both subscriptions, and a rule for the proxy.
-    "ready": {**_OWN, "network_option": "http_proxy", "proxy_host": "10.0.0.5"},
+    # Both vaults and their policies are there: protection in both subscriptions.
+    "ready": _OWN,
+    # All is protected: a rule for the proxy.
+    "closed": {**_OWN, "network_option": "http_proxy", "proxy_host": "10.0.0.5"},
 }
-STAGES = tuple(ASKED)
+# The steps of the guide that are done before a cell begins.
+MADE = {"new": [], "ready": ["01", "02", "03"], "closed": ["01", "02", "03", "04"]}
 
 
 def selected(stage: str) -> set[str]:

@@ -28,13 +28,9 @@ from runbook_lib.sandbox import Sandbox
 
 __all__ = ["Ended", "Watch", "begin", "chained", "die", "opened", "plan_only", "resume"]
 
-# What the notebooks do that sends something.
-_LOOKS: dict[str, tuple[str, ...]] = {
-    "00_start": ("rights",),
-    "04_select_vms": ("precheck",),
-    "06_network": ("compare_effective",),
-    "07_evidence": ("conclude", "seal"),
-}
+# What the notebooks do that sends something, or that the run's end needs; and the questions that nothing rests on.
+_LOOKS = {"00_start": ("readiness",), "07_evidence": ("conclude",)}
+_ASKS = {"00_start": ("rights",), "04_select_vms": ("precheck",), "06_network": ("compare_effective",)}
 # A fault-free run sends some 350 requests; one that waits without end would send any number.
 _MOST = 3000
 
@@ -135,23 +131,32 @@ class _NoKernel:
         """
 
 
-def _look(name: str, asked: Parameters, folder: RunFolder, *_: object) -> None:
-    run = open_run(name, asked.as_dict() | {"run_dir": str(folder.path)})
-    _ = run.mark
-    for look in _LOOKS.get(name, ()):
-        getattr(run, look)()
+def _execute(asks: bool) -> Callable[..., None]:
+    def execute(name: str, asked: Parameters, folder: RunFolder, *_: object) -> None:
+        looks = (*_LOOKS.get(name, ()), *(_ASKS.get(name, ()) if asks else ()))
+        if not looks:
+            folder.visit(name)
+            return
+        run = open_run(name, asked.as_dict() | {"run_dir": str(folder.path)})
+        for look in looks:
+            getattr(run, look)()
+
+    return execute
 
 
 @contextmanager
-def chained(sandbox: Path, watch: Watch) -> Iterator[None]:
+def chained(sandbox: Path, watch: Watch, *, asks: bool = False) -> Iterator[None]:
     """
     Let runs talk to the sandbox at *sandbox* through a door that *watch* sees, and their chain do without a kernel.
+
+    Args:
+        asks: whether they put the questions that nothing rests on.
     """
     plain = Sandbox.transport
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNBOOK_SANDBOX", str(sandbox))
         patch.setattr(Sandbox, "transport", lambda own: _Door(plain(own), watch))
-        patch.setattr(chain, "_execute", _look)
+        patch.setattr(chain, "_execute", _execute(asks))
         patch.setattr(chain, "start_kernel", lambda _: _NoKernel())
         yield
 
@@ -234,7 +239,5 @@ def die(home: Path, asked: dict[str, Any], call: Call, point: str) -> None:
         plain(journal, *args, **facts)
 
     Journal.result = result  # type: ignore[method-assign]
-    with chained(home / "sandbox.sqlite", Watch(before=before, after=after)):
+    with chained(home / "sandbox.sqlite", Watch(before=before, after=after), asks=call.does == "ask"):
         begin(home / "run", asked)
-
-

@@ -96,8 +96,8 @@ def honest(ended: Ended, watch: Watch, log: Log, vms: set[str], ends: frozenset[
         yield f"crash: {ended.error[:200]}"
     elif ended.code is not None and ended.code not in ends:
         yield f"exit: {ended.code}, not {sorted(ends)}: {ended.error[:200] or _counts(ended)}"
-    if ended.code == 2 and effective(log):
-        yield "exit: 2, and something was sent"
+    if ended.code in (1, 2) and effective(log):
+        yield f"exit: {ended.code}, and something was sent: {ended.error[:200]}"
     if ended.sealed and ended.code not in (0, 3):
         yield f"seal: sealed with exit {ended.code}"
     if ended.code == 0 and not ended.sealed:

@@ -23,9 +23,9 @@ __all__ = ["FAULTS", "REASONS", "RESTING", "Form", "Kind", "Scene", "removal"]
 WHOLE = frozenset({0})
 OPEN = frozenset({5})
 RESTING = frozenset({0, 3, 4, 5})
+# As long as nothing was sent, also an error or refused parameters: without VMs there is nothing to run on.
+READING = frozenset({0, 1, 2, 3, 4, 5})
 UNLESS_WAITED = frozenset({0, 5})
-# The list of subscriptions comes before anything else: without it nothing was sent, and the parameters are refused.
-UNSENT = frozenset({2, 3, 4, 5})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ _SLOW = {
     )
 }
 _ALL = (*_READS, "ask", "poll", "write")
-_ENDS = {"ask": WHOLE, "list": RESTING, "read": RESTING, "write": OPEN, "poll": UNLESS_WAITED}
+_ENDS = {"ask": WHOLE, "list": READING, "read": READING, "write": OPEN, "poll": UNLESS_WAITED}
 
 
 def _rule(scene: Scene, **what: Any) -> Fault:
@@ -154,17 +154,20 @@ def removal(resource: str) -> Form:
     return Form(name="-".join(resource.split("/")[-2:]), rules=rules, ends={"*": RESTING}, gone=resource)
 
 
-def _page(change: Callable[[Scene, dict[str, Any]], None]) -> Rules:
+def _page(change: Callable[[Scene, dict[str, Any]], None], times: int = 1) -> Rules:
     def rules(scene: Scene) -> list[Fault]:
         page = json.loads(json.dumps(scene.page))
         change(scene, page)
-        return [Fault(method="GET", path=scene.path, status=200, content=json.dumps(page), times=2, skip=scene.call.skip)]
+        content = json.dumps(page)
+        return [Fault(method="GET", path=scene.path, status=200, content=content, times=times, skip=scene.call.skip)]
 
     return rules
 
 
 def _loops(scene: Scene, page: dict[str, Any]) -> None:
-    page["nextLink"] = "https://management.azure.com" + scene.path.strip("^$").replace("\\", "") + "?api-version=2026-01-01"
+    page["nextLink"] = (
+        "https://management.azure.com" + scene.path.strip("^$").replace("\\", "") + "?api-version=2026-01-01"
+    )
 
 
 def _foreign(_: Scene, page: dict[str, Any]) -> None:
@@ -182,7 +185,9 @@ def _shrunk(scene: Scene, page: dict[str, Any]) -> None:
 
 
 def _stale(scene: Scene) -> list[Fault]:
-    early = json.dumps({"id": "x", "name": "x", "status": "Succeeded", "properties": {"provisioningState": "Succeeded"}})
+    early = json.dumps(
+        {"id": "x", "name": "x", "status": "Succeeded", "properties": {"provisioningState": "Succeeded"}}
+    )
     return [_rule(scene, status=200, content=early, times=1)]
 
 
@@ -273,7 +278,12 @@ FAULTS = (
             Form(name="empty", rules=_once(status=200, content=""), ends={**_ENDS, "write": UNLESS_WAITED}),
             Form(name="page", rules=_once(status=200, content=PAGE), ends={**_ENDS, "write": UNLESS_WAITED}),
             Form(name="object", rules=_once(status=200, content="{}"), ends={**_ENDS, "write": UNLESS_WAITED}),
-            Form(name="later", rules=lambda s: [_rule(s, status=200, content='"x"', skip=s.before, times=1)], ends=_ENDS, only=_READS),
+            Form(
+                name="later",
+                rules=lambda s: [_rule(s, status=200, content='"x"', skip=s.before, times=1)],
+                ends=_ENDS,
+                only=_READS,
+            ),
         ),
     ),
     Kind(
@@ -297,7 +307,11 @@ FAULTS = (
                 rules=_once(status=429, content=error("RetryableErrorDueToAnotherOperation")),
             ),
             Form(name="etag", rules=_once(status=412, content=error("PreconditionFailed")), ends={"*": UNLESS_WAITED}),
-            Form(name="too-often", rules=_always(status=400, content=error("CloudDosAbsoluteLimitReached")), ends={"*": OPEN}),
+            Form(
+                name="too-often",
+                rules=_always(status=400, content=error("CloudDosAbsoluteLimitReached")),
+                ends={"*": OPEN},
+            ),
         ),
     ),
     Kind(
@@ -351,7 +365,7 @@ FAULTS = (
         name="pages",
         on=("list",),
         forms=(
-            Form(name="loop", rules=_page(_loops), ends=_ENDS),
+            Form(name="loop", rules=_page(_loops, times=2), ends=_ENDS),
             Form(name="foreign", rules=_page(_foreign), ends=_ENDS),
             Form(name="doubled", rules=_page(_doubled)),
             Form(name="shrunk", rules=_page(_shrunk)),

@@ -37,7 +37,9 @@ class Cell:
         """
         Name the cell.
         """
-        return "-".join(each for each in (self.call.name, self.kind.id, self.form.name if self.form else self.point) if each)
+        return "-".join(
+            each for each in (self.call.name, self.kind.id, self.form.name if self.form else self.point) if each
+        )
 
     @property
     def ends(self) -> frozenset[int]:

@@ -16,7 +16,7 @@ from typing import Any
 from azure.core import PipelineClient
 from azure.core.rest import HttpRequest
 from faults.calls import Call
-from faults.estate import ASKED, small
+from faults.estate import ASKED, MADE, small
 from faults.job import Watch, begin, chained, opened, plan_only
 from faults.judge import effective
 from faults.kinds import Scene
@@ -36,13 +36,15 @@ class Stage:
 
     Args:
         path: the sandbox's file.
-        log: its requests, in their order.
+        last: number of the last request that made it.
+        log: the requests of the job, in their order.
         first: number of the first request that changes something.
         digest: of the state that it ends in.
     """
 
     name: str
     path: Path
+    last: int
     log: list[dict[str, Any]]
     first: int
     digest: str
@@ -96,7 +98,8 @@ class Stages:
         """
         stage = self.get(call.stage)
         made = stage.made(call)
-        one = made[min(call.skip, len(made) - 1)]
+        # Lists of one subscription are read one after the other, those of two side by side.
+        one = [each for each in made if each["path"] == made[0]["path"]][call.skip]
         with opened(stage.path) as sandbox:
             return Scene(
                 call=call,
@@ -113,9 +116,8 @@ class Stages:
         with opened(draft) as sandbox:
             sandbox.load(small())
             with chained(draft, Watch()):
-                if name == "ready":
-                    run = plan_only(folder / "before", ASKED[name])
-                    run.apply_plan(run.plan, ["01", "02", "03"])
+                run = plan_only(folder / "before", ASKED[name])
+                run.apply_plan(run.plan, MADE[name])
             sandbox.advance(LONG)
             if gone:
                 _take_away(sandbox, gone)
@@ -123,12 +125,12 @@ class Stages:
         shutil.copy(path, copy)
         with opened(copy) as sandbox:
             since = _last(sandbox)
-            with chained(copy, Watch()):
+            with chained(copy, Watch(), asks=True):
                 ended = begin(folder / "run", ASKED[name])
             assert gone or ended.code == 0, ended
             log = sandbox.requests(since)
             first = next((each["seq"] for each in log if effective([each])), since)
-            return Stage(name=name, path=path, log=log, first=first, digest=settled(sandbox))
+            return Stage(name=name, path=path, last=since, log=log, first=first, digest=settled(sandbox))
 
 
 def _write_whole(draft: Path, path: Path) -> None:

@@ -4,9 +4,9 @@ The states that cells begin in, and what is said of the matrix at its end.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 

@@ -22,7 +22,6 @@ from faults.stages import Stages, settled
 
 from runbook_lib import evidence
 from runbook_lib.records import key
-from runbook_lib.sandbox import Sandbox
 from runbook_lib.sandbox.estate import write_estate
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]

@@ -24,11 +24,11 @@ def afterwards(cell: Cell, ended: Ended, stages: Stages, home: Path, sandbox: Sa
     """
     asked = ASKED[cell.call.stage]
     gone = cell.form.gone if cell.form else ""
-    stage = stages.get(cell.call.stage)
+    stage, wanted = stages.get(cell.call.stage), stages.get(cell.call.stage, gone)
     with chained(sandbox.path, watch):
         again = begin(home / "again", asked) if ended.sealed else resume(ended.folder)
         yield from whole(again, selected(cell.call.stage) - {gone.lower()})
-        if settled(sandbox) != stages.get(cell.call.stage, gone).digest:
+        if settled(sandbox) != wanted.digest:
             yield "state: not what a run without faults makes"
         log = sandbox.requests(stage.last)
         yield from once(log, stage.changes, void=cell.form is not None and cell.form.void, gone=gone)

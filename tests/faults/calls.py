@@ -33,6 +33,7 @@ class Call:
         gone: what may disappear in the middle of the job, so that the call misses it.
         lasts: whether it starts an operation.
         skip: how many requests of the same path come first.
+        led_by: the write whose lost answer leads to it; empty where the job makes it anyway.
         thorough: whether it meets every variant of every fault; the others meet one of each, in turns.
     """
 
@@ -46,6 +47,7 @@ class Call:
     lasts: bool = False
     skip: int = 0
     thorough: bool = False
+    led_by: str = ""
 
     def meets(self, method: str, url: str) -> bool:
         """
@@ -145,7 +147,7 @@ CALLS = (
         gone=(NEW_VAULT,),
         lasts=True,
     ),
-    Call(name="discovery", does="poll", path="/backupfabrics/azure/operationresults/", family="backup"),
+    Call(name="discovery", does="poll", path="/backupfabrics/azure/operationsstatus/", family="backup"),
     Call(
         name="protect",
         does="write",
@@ -157,7 +159,6 @@ CALLS = (
         thorough=True,
     ),
     Call(name="protection", does="poll", path="/protecteditems/.*/operationsstatus/", family="backup", gone=(VM,)),
-    Call(name="protected", does="poll", path="/protecteditems/[^/]+$", family="backup", gone=(VM,)),
     Call(
         name="add-rule",
         does="write",
@@ -175,5 +176,18 @@ CALLS = (
         family="network",
         stage="closed",
     ),
-    Call(name="rule", does="poll", path="/securityrules/[^/]+$", family="network", stage="closed", gone=(NSG,)),
+    # What was written is read again where its answer was lost.
+    Call(name="read-group", does="poll", path=f"{_IN_SCOPE}/resourcegroups/[^/]+$", stage="new", led_by="group"),
+    Call(name="read-vault", does="poll", path=f"{_BACKUP}$", stage="new", gone=(NEW_VAULT,), led_by="create-vault"),
+    Call(name="read-policy", does="poll", path="/backuppolicies/[^/]+$", stage="new", led_by="create-policy"),
+    Call(name="read-item", does="poll", path="/protecteditems/[^/]+$", family="backup", gone=(VM,), led_by="protect"),
+    Call(
+        name="read-nsg",
+        does="poll",
+        path="/networksecuritygroups/[^/]+$",
+        stage="closed",
+        family="network",
+        gone=(NSG,),
+        led_by="add-rule",
+    ),
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -155,6 +156,7 @@ def chained(sandbox: Path, watch: Watch, *, asks: bool = False) -> Iterator[None
     plain = Sandbox.transport
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNBOOK_SANDBOX", str(sandbox))
+        patch.setenv("RUNBOOK_STATE", str(sandbox.parent / "state"))
         patch.setattr(Sandbox, "transport", lambda own: _Door(plain(own), watch))
         patch.setattr(chain, "_execute", _execute(asks))
         patch.setattr(chain, "start_kernel", lambda _: _NoKernel())
@@ -182,7 +184,8 @@ def _run(asked: Parameters, folder: Path) -> Ended:
     except RunbookError as error:
         return Ended(folder=folder, code=error.exit_code, error=f"{type(error).__name__}: {error}")
     except Exception as error:  # Whatever else comes out of the job is what the cell is about.
-        return Ended(folder=folder, code=None, error=f"{type(error).__name__}: {error}")
+        *_, last = traceback.extract_tb(error.__traceback__)
+        return Ended(folder=folder, code=None, error=f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
     return Ended(folder=folder, code=int(result.outcome["exit_code"]))
 
 

@@ -385,5 +385,5 @@ REASONS = {
     ("F8", ""): "what it is about is in no other step, or cannot be taken away alone",
     ("F10", ""): "its answer is the end: there is no operation",
     ("F11", ""): "its answer is the end: there is no operation",
-    ("F13", "read"): "a read changes nothing: one moment stands for all three",
+    ("F13", "led"): "it comes after another fault: killed here is killed after that write's send",
 }

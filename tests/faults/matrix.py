@@ -89,10 +89,12 @@ def reason(call: Call, kind: Kind) -> str:
     """
     Say why a fault cannot happen to a call; empty when it can.
     """
+    if kind.id == "F13" and call.led_by:
+        return REASONS["F13", "led"]
     if call.does not in kind.on:
         return REASONS.get((kind.id, call.does)) or REASONS[kind.id, "*"]
     lacks = (kind.id == "F8" and not call.gone) or (
-        kind.id in ("F10", "F11") and call.does == "write" and not call.lasts
+        kind.id in ("F10", "F11") and ((call.does == "write" and not call.lasts) or call.led_by)
     )
     return REASONS[kind.id, ""] if lacks else ""
 

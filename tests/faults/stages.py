@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from typing import Any
 
 from azure.core import PipelineClient
 from azure.core.rest import HttpRequest
-from faults.calls import Call
+from faults.calls import CALLS, Call
 from faults.estate import ASKED, MADE, small
 from faults.job import Watch, begin, chained, opened, plan_only
 from faults.judge import effective
-from faults.kinds import Scene
+from faults.kinds import Form, Scene
 
 from runbook_lib.sandbox import Fault, Sandbox
 
@@ -97,7 +98,8 @@ class Stages:
         Return what the rules of a fault may rest on.
         """
         stage = self.get(call.stage)
-        made = stage.made(call)
+        # What only a lost answer leads to is in no log without faults.
+        made = stage.made(call) or stage.log[:1]
         # Lists of one subscription are read one after the other, those of two side by side.
         one = [each for each in made if each["path"] == made[0]["path"]][call.skip]
         with opened(stage.path) as sandbox:
@@ -109,9 +111,16 @@ class Stages:
                 before=sum(each["seq"] < stage.first for each in made),
             )
 
+    def rules(self, call: Call, form: Form) -> list[Fault]:
+        """
+        Return the rules of a fault, after what leads to the call.
+        """
+        led = [each for each in CALLS if each.name == call.led_by]
+        lost = [Fault(method=each.method, path=each.path, does="reset", after_effect=True, times=1) for each in led]
+        return [*lost, *form.rules(self.scene(call))]
+
     def _made(self, name: str, gone: str) -> Stage:
-        folder = self._place / f"stage-{len(self._known)}"
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(dir=self._place))
         draft, path, copy = (folder / f"{each}.sqlite" for each in ("draft", "sandbox", "copy"))
         with opened(draft) as sandbox:
             sandbox.load(small())

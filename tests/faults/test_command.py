@@ -86,7 +86,7 @@ def test_a_killed_command_is_resumed(moment: Callable[[Log], bool], kernel: bool
             third.apply_plan(third.plan, [step.number for step in third.plan.steps])
 
         assert [] == list(silent(sandbox.requests(mark)))
-    assert [] == list(leaks([home], watch))
+    assert [] == list(leaks(home, watch))
 
 
 def _text(value: Any) -> str:

@@ -42,6 +42,6 @@ def test_a_killed_process_is_taken_up(cell: Cell, stages: Stages, home: Path) ->
         ended = Ended(folder=home / "run", code=None)
         problems = list(honest(ended, watch, sandbox.requests(stage.last), selected(cell.call.stage), cell.ends))
         problems += afterwards(cell, ended, stages, home, sandbox, watch)
-        problems += leaks([home], watch)
+        problems += leaks(home, watch)
 
     assert "" == "\n".join(problems)

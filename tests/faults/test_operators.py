@@ -41,7 +41,7 @@ def test_a_second_operator_doubles_nothing(cell: Cell, stages: Stages, home: Pat
         log, vms = sandbox.requests(stage.last), selected(cell.call.stage)
         problems = [said for each in (ended, *others) for said in honest(each, watch, log, vms, cell.ends)]
         problems += afterwards(cell, ended, stages, home, sandbox, watch)
-        problems += leaks([home], watch)
+        problems += leaks(home, watch)
 
     assert met
     assert "" == "\n".join(problems)

@@ -33,6 +33,7 @@ class Call:
         gone: what may disappear in the middle of the job, so that the call misses it.
         lasts: whether it starts an operation.
         skip: how many requests of the same path come first.
+        needed: whether a VM that is to be protected needs it.
         led_by: the write whose lost answer leads to it; empty where the job makes it anyway.
         thorough: whether it meets every variant of every fault; the others meet one of each, in turns.
     """
@@ -47,6 +48,7 @@ class Call:
     lasts: bool = False
     skip: int = 0
     thorough: bool = False
+    needed: bool = True
     led_by: str = ""
 
     def meets(self, method: str, url: str) -> bool:
@@ -146,6 +148,7 @@ CALLS = (
         family="backup",
         gone=(NEW_VAULT,),
         lasts=True,
+        needed=False,
     ),
     Call(name="discovery", does="poll", path="/backupfabrics/azure/operationsstatus/", family="backup"),
     Call(

@@ -28,14 +28,15 @@ _THERE = ("ENABLED", "PROTECTED")
 
 def effective(log: Log) -> list[str]:
     """
-    List the changes that the service accepted, as `METHOD path`; one whose answer a fault took away too.
+    List the changes that the service accepted, as `METHOD path`; those too whose answer a fault took away, or made an
+    error of the gateway's.
     """
     return [
         f"{each['method']} {each['path'].lower()}"
         for each in log
         if each["writes"]
         and not each["path"].lower().endswith(QUESTIONS)
-        and (each["fault"] or each["status"] is None or each["status"] < 400)
+        and (each["status"] is None or each["status"] < 400 or (each["fault"] and each["status"] >= 500))
     ]
 
 

@@ -209,7 +209,7 @@ FAULTS = (
             Form(
                 name="twenty-minutes",
                 rules=_throttle(1, 1200, lambda _: {"Retry-After": "1200"}),
-                ends={"*": UNLESS_WAITED, "ask": WHOLE},
+                ends={**_ENDS, "write": UNLESS_WAITED},
             ),
         ),
     ),

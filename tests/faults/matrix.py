@@ -48,7 +48,8 @@ class Cell:
         """
         if self.form is None:
             return RESTING
-        return self.form.ends.get(self.call.does, self.form.ends.get("*", RESTING))
+        ends = self.form.ends.get(self.call.does, self.form.ends.get("*", RESTING))
+        return ends if self.call.needed else ends | {0}
 
 
 @cache

@@ -26,7 +26,8 @@ def afterwards(cell: Cell, ended: Ended, stages: Stages, home: Path, sandbox: Sa
     gone = cell.form.gone if cell.form else ""
     stage, wanted = stages.get(cell.call.stage), stages.get(cell.call.stage, gone)
     with chained(sandbox.path, watch):
-        again = begin(home / "again", asked) if ended.sealed else resume(ended.folder)
+        # Of parameters that were refused the command leaves no folder.
+        again = begin(home / "again", asked) if ended.sealed or ended.code == 2 else resume(ended.folder)
         yield from whole(again, selected(cell.call.stage) - {gone.lower()})
         if settled(sandbox) != wanted.digest:
             yield "state: not what a run without faults makes"

@@ -16,13 +16,14 @@ from typing import Any
 
 import papermill
 from jupyter_client.manager import KernelManager
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import load_notebook_node
 
 from runbook_lib import errors, evidence
 from runbook_lib.applying import Progress
 from runbook_lib.arm.apply import check_plan
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import declared_parameters, environment, start_kernel
 from runbook_lib.parameters import Parameters
@@ -197,6 +198,9 @@ def _execute(
         )
     except PapermillExecutionError as error:
         raise _as_ours(error, name) from error
+    except DeadKernelError as error:
+        # Killed, or out of memory: what was done is on record, and the run can go on.
+        raise WriteFailed("kernel_died", resource=str(folder.path), notebook=name) from error
     finally:
         if target.exists():
             _without_paths(target, name)

@@ -118,7 +118,7 @@ class Run(Views):
             self.read_again()
         language = self.asked.language
         told = [(each.change, each.outcome, detail(each, language)) for each in ended]
-        table = render.results(self._number, told, language)
+        table = self._cut("results", render.results(self._number, told, language))
         raise_failed(ended, self.asked.language)
         return table
 
@@ -145,7 +145,9 @@ class Run(Views):
         """
         plan = self.folder.plan()
         ended = self.folder.ended()
-        wrote = [change for change in plan.changes if ended.get(change.sha256) in ("done", "adopted")] if plan else []
+        if plan is None or not ended:
+            return ()
+        wrote = [change for change in plan.changes if ended.get(change.sha256) in ("done", "adopted")]
         return compare(project(self.before, wrote), self.inventory, wrote)
 
     def conclude(self) -> render.Table:
@@ -164,7 +166,7 @@ class Run(Views):
         """
         plan = self.folder.plan()
         ended = self.folder.ended()
-        for change in plan.changes if plan else ():
+        for change in plan.changes if plan and ended else ():
             if ended.get(change.sha256) == "failed" and is_done(self.inventory, change):
                 self.folder.journal.result(change, "adopted", read_back=True)
 
@@ -174,7 +176,7 @@ class Run(Views):
         """
         if not self.folder.ended():
             return render.Lines([self._say("say.nothing_written")])
-        return render.differences(self.differences(), self.asked.language)
+        return self._cut("differences", render.differences(self.differences(), self.asked.language))
 
     def seal(self) -> render.Lines:
         """

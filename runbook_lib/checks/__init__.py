@@ -6,6 +6,7 @@ Pure: no I/O, no clock; the time is the inventory's own. Imports `policy`, `reco
 
 from runbook_lib.checks.agent import BACKUP_EXTENSIONS
 from runbook_lib.checks.catalogue import CATALOGUE, Check, judge
+from runbook_lib.checks.selected import findings_on, verdicts_on
 from runbook_lib.checks.verdicts import verdict, verdicts
 
-__all__ = ["BACKUP_EXTENSIONS", "CATALOGUE", "Check", "judge", "verdict", "verdicts"]
+__all__ = ["BACKUP_EXTENSIONS", "CATALOGUE", "Check", "findings_on", "judge", "verdict", "verdicts", "verdicts_on"]

@@ -33,7 +33,7 @@ from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vaul
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Finding, Inventory, VirtualMachine
 
-__all__ = ["CATALOGUE", "Check", "judge"]
+__all__ = ["BLOCKING", "CATALOGUE", "Check", "judge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,7 @@ CATALOGUE = (
     Check(id="agent-wireserver", section="network", effect="risks", look=agent_wireserver),
     Check(id="network-outbound", section="network", effect="informs", look=network_outbound),
 )
+BLOCKING = tuple(check for check in CATALOGUE if check.effect == "blocks")
 
 
 def judge(inventory: Inventory, vms: Iterable[VirtualMachine], asked: Parameters | None = None) -> tuple[Finding, ...]:

@@ -78,7 +78,7 @@ def going_on(inventory: Inventory, asked: Parameters) -> list[VirtualMachine]:
     List the selected VMs that nothing keeps back, protected or not.
     """
     chosen = select(inventory, asked)
-    verdicts = checks.verdicts(checks.judge(inventory, chosen, asked))
+    verdicts = checks.verdicts_on(inventory, asked)
     return [vm for vm in chosen if _may_go_on(vm, verdicts[vm.id][0], asked)]
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from runbook_lib import render
+from runbook_lib import checks, render
 from runbook_lib.arm.apply import Applied, apply_step, check_plan
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session
-from runbook_lib.conclusion import findings_on, verdicts_on
+from runbook_lib.conclusion import verdicts_of
 from runbook_lib.errors import RunbookError, WriteFailed
 from runbook_lib.folder import RunFolder, state_path
 from runbook_lib.lease import leased
@@ -153,8 +153,8 @@ def _refused(observed: Inventory, asked: Parameters, step: Step) -> dict[str, st
     protecting = [change for change in step.changes if change.kind in {*ENABLING, "undelete"}]
     if not protecting:
         return {}
-    found = findings_on(observed, asked)
-    verdicts = {key(each.vm): each for each in verdicts_on(observed, asked, found)}
+    found = checks.findings_on(observed, asked)
+    verdicts = {key(each.vm): each for each in verdicts_of(observed, asked)}
     refused: dict[str, str] = {}
     for change in protecting:
         vm = verdicts.get(key(change.body["properties"]["sourceResourceId"]))

@@ -1,36 +1,33 @@
 """
 Headless runs: the chain of all notebooks, in one kernel, by papermill and our engine.
 
-It walks 00 to 06 plan-only, saves the plan, applies it if asked to, runs 07 and seals the run.
+It walks 00 to 06 plan-only, saves the plan, applies it if asked to, runs 07 and seals the run. papermill, which takes a
+second to import, is imported while the kernel starts.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import papermill
-from jupyter_client.manager import KernelManager
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
-from papermill.iorw import load_notebook_node
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors, evidence
-from runbook_lib.applying import Progress
-from runbook_lib.arm.apply import check_plan
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
-from runbook_lib.kernel import declared_parameters, environment, start_kernel
+from runbook_lib.kernel import Kernel, environment
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import Difference, world_moved
 from runbook_lib.records import Plan
-from runbook_lib.run import Run
 from runbook_lib.text import say
+
+if TYPE_CHECKING:
+    from papermill.exceptions import PapermillExecutionError
+
+    from runbook_lib.applying import Progress
+    from runbook_lib.run import Run
 
 __all__ = ["ChainResult", "notebook_path", "run_chain"]
 
@@ -91,17 +88,19 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None], giv
     folder.begin(applies=asked.apply, given=given)
     folder.save_parameters(asked)
     if plan := folder.given_plan():
+        from runbook_lib.run import Run
+
         _check_given(plan, Run(folder, asked))
     # The run folder is named relative to the kernel's place, so that no path of this machine gets into the evidence.
     with environment({CHAINED: "1", SUPERVISED: "1"}):
-        kernel = start_kernel(out.resolve().parent)
+        kernel = Kernel(out.resolve().parent)
         try:
             for name in NOTEBOOKS[:-1]:
                 _execute(name, replace(asked, apply=False), folder, kernel, progress)
             stopped = _apply(asked, folder, progress) if asked.apply else None
             _execute(NOTEBOOKS[-1], asked, folder, kernel, progress)
         finally:
-            kernel.shutdown_kernel(now=True)
+            kernel.stop()
     if stopped is not None:
         # What was sent until then is on record; the run is left open.
         raise stopped
@@ -118,6 +117,8 @@ def _check_given(plan: Plan, run: Run) -> None:
     Raises:
         PlanRefused, Drift: nothing was sent.
     """
+    from runbook_lib.arm.apply import check_plan
+
     check_plan(plan, run.session)
     try:
         differences = world_moved(plan, run.before)
@@ -147,6 +148,8 @@ def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]
     """
     Apply the plan step by step; return what stopped it, if a step was refused.
     """
+    from runbook_lib.run import Run
+
     run = Run(folder, asked)
     plan = run.plan
     if folder.given_plan() is None:
@@ -178,18 +181,22 @@ class _Reporter:
             self._progress(now.line(self._run.asked.language))
 
 
-def _execute(
-    name: str, asked: Parameters, folder: RunFolder, kernel: KernelManager, progress: Callable[[str], None]
-) -> None:
+def _execute(name: str, asked: Parameters, folder: RunFolder, kernel: Kernel, progress: Callable[[str], None]) -> None:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.iorw import load_notebook_node
+
+    from runbook_lib.executing import declared_parameters
+
     progress(say("say.progress_notebook", asked.language, notebook=name))
     source = notebook_path(name)
-    target = folder.path / f"{name}.ipynb"
     declared = declared_parameters(load_notebook_node(str(source)))
     values = asked.as_dict() | {"run_dir": folder.path.name}
     try:
         papermill.execute_notebook(
             str(source),
-            str(target),
+            str(folder.path / f"{name}.ipynb"),
             parameters={each: values[each] for each in declared},
             engine_name="runbook",
             kernel_name="python3",
@@ -201,9 +208,6 @@ def _execute(
     except DeadKernelError as error:
         # Killed, or out of memory: what was done is on record, and the run can go on.
         raise WriteFailed("kernel_died", resource=str(folder.path), notebook=name) from error
-    finally:
-        if target.exists():
-            _without_paths(target, name)
 
 
 def _as_ours(error: PapermillExecutionError, notebook: str) -> RunbookError:
@@ -214,13 +218,3 @@ def _as_ours(error: PapermillExecutionError, notebook: str) -> RunbookError:
     if isinstance(kind, type) and issubclass(kind, RunbookError):
         return kind("in_notebook", resource=notebook, detail=error.evalue)
     return RunbookError("notebook_failed", resource=notebook, error=error.ename, detail=error.evalue)
-
-
-def _without_paths(executed: Path, name: str) -> None:
-    """
-    Replace papermill's absolute paths by the notebook's name: evidence says nothing of the machine's folders.
-    """
-    content = json.loads(executed.read_text(encoding="utf-8"))
-    about = content["metadata"].get("papermill", {})
-    about |= {"input_path": f"notebooks/{name}.ipynb", "output_path": f"{name}.ipynb"}
-    evidence.write_json(executed, content)

@@ -15,25 +15,18 @@ from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import Difference, diff
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
-from runbook_lib.selection import VMS, accepted_risk, select
+from runbook_lib.selection import VMS, accepted_risk
 
-__all__ = ["conclude", "findings_on", "verdicts_on"]
+__all__ = ["conclude", "verdicts_of"]
 
 
-def findings_on(inventory: Inventory, asked: Parameters) -> tuple[Finding, ...]:
+def verdicts_of(inventory: Inventory, asked: Parameters) -> list[VmVerdict]:
     """
-    Judge the selected VMs in *inventory*.
-    """
-    return checks.judge(inventory, select(inventory, asked), asked)
-
-
-def verdicts_on(inventory: Inventory, asked: Parameters, found: Sequence[Finding]) -> list[VmVerdict]:
-    """
-    Draw the verdict on each selected VM from its findings.
+    Return the verdict on each selected VM, with the reason for going on in spite of it.
     """
     return [
         VmVerdict(vm=vm, verdict=verdict, decisive=decisive, accepted_risk=accepted_risk(inventory.vms[key(vm)], asked))
-        for vm, (verdict, decisive) in checks.verdicts(found).items()
+        for vm, (verdict, decisive) in checks.verdicts_on(inventory, asked).items()
     ]
 
 
@@ -46,11 +39,11 @@ def conclude(
     Args:
         differences: where the world is not as the applied changes promised.
     """
-    found_before, found = findings_on(before, asked), findings_on(after, asked)
-    earlier = {key(vm): verdict for vm, (verdict, _) in checks.verdicts(found_before).items()}
-    verdicts = verdicts_on(after, asked, found)
+    found_before, found = checks.findings_on(before, asked), checks.findings_on(after, asked)
+    earlier = {key(vm): verdict for vm, (verdict, _) in checks.verdicts_on(before, asked).items()}
+    verdicts = verdicts_of(after, asked)
     mark = after.target.mark
-    evidence.write_json(folder.path / "findings.json", {"target": mark, "before": found_before, "after": found})
+    evidence.write_findings(folder.path, mark, found_before, found)
     outcome = {
         "target": mark,
         "caller": after.target.caller,
@@ -65,6 +58,7 @@ def conclude(
     evidence.write_json(folder.path / "outcome.json", outcome | _of_the_plan(folder, asked, after, verdicts))
     evidence.write_json(folder.path / "environment.json", _environment(folder))
     table = render.comparison(after, earlier, verdicts, found, asked.language)
+    table.whole = "tables/comparison.csv"
     _write_tables(folder, asked.language, after, table, found)
     return table
 
@@ -115,15 +109,13 @@ def _of_the_plan(
 def _write_tables(
     folder: RunFolder, language: str, after: Inventory, comparison: render.Table, found: Sequence[Finding]
 ) -> None:
-    place = folder.path / "tables"
-    place.mkdir(exist_ok=True)
-    comparison.write_csv(place / "comparison.csv")
-    render.findings(after, found, language, whole=True).write_csv(place / "findings.csv")
-    render.unread(after, language).write_csv(place / "unread.csv")
+    folder.save_table("comparison", comparison.csv())
+    folder.save_table("findings", render.findings(after, found, language, whole=True).csv())
+    folder.save_table("unread", render.unread(after, language).csv())
     plan = folder.plan()
     if plan:
-        render.plan(plan.steps, "", language, folder.ended()).write_csv(place / "plan.csv")
-        render.diff(diff(plan.steps), "", language, whole=True).write_csv(place / "plan-diff.csv")
+        folder.save_table("plan", render.plan(plan.steps, "", language, folder.ended()).csv())
+        folder.save_table("plan-diff", render.diff(diff(plan.steps), "", language, whole=True).csv())
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:

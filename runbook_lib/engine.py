@@ -24,7 +24,7 @@ class RunbookEngine:
         Raises:
             InvalidParameters: before a kernel starts and before anything is written.
         """
-        from runbook_lib.kernel import execute
+        from runbook_lib.executing import execute
 
         return execute(nb, kernel_name, **options)
 

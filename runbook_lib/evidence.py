@@ -12,17 +12,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from securesystemslib.dsse import Envelope
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib import checks
 from runbook_lib.errors import BrokenEvidence
-from runbook_lib.records import Finding, Verdict, VmVerdict, decode, encode, key
+from runbook_lib.records import Finding, Verdict, VmVerdict, decode, encode, key, opened
 from runbook_lib.text import plain, say
+
+if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
 
 __all__ = [
     "ATTESTATION",
@@ -33,6 +34,7 @@ __all__ = [
     "seal",
     "unfinished",
     "verify",
+    "write_findings",
     "write_json",
 ]
 
@@ -44,20 +46,51 @@ OUTCOME = "outcome.json"
 FINDINGS = "findings.json"
 # What reading a document that is not what it should be can end in.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_JSON = json.JSONEncoder(ensure_ascii=False).encode
 _THERE = (Verdict.ENABLED, Verdict.PROTECTED)
 _NOT_THERE = (Verdict.BLOCKED, Verdict.UNDETERMINED)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, depth: int = 2) -> None:
     """
     Write *value* (records allowed) as JSON, whole or not at all.
+
+    Args:
+        depth: how many levels have a line for each of their elements; what is below stands in its element's line.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    # Texts from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
-    said = json.dumps(encode(value), indent=1, ensure_ascii=False) + "\n"
-    draft.write_text(said, encoding="utf-8", errors="backslashreplace", newline="\n")
-    draft.replace(path)
+    try:
+        # Texts from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
+        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            # Piece by piece: what is said of 50,000 VMs is never in memory as one text.
+            file.writelines(_pieces(value, depth, "\n"))
+            file.write("\n")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _pieces(value: Any, depth: int, line: str) -> Iterator[str]:
+    taken = opened(value)
+    if not depth or not taken or not isinstance(taken, dict | list | tuple):
+        yield _JSON(encode(value))
+        return
+    below = f"{line} "
+    if isinstance(taken, dict):
+        between = "{"
+        for name, here in taken.items():
+            yield f"{between}{below}{_JSON(str(name))}: "
+            yield from _pieces(here, depth - 1, below)
+            between = ","
+        yield f"{line}}}"
+        return
+    between = "["
+    for here in taken:
+        yield f"{between}{below}"
+        yield from _pieces(here, depth - 1, below)
+        between = ","
+    yield f"{line}]"
 
 
 def read_json(path: Path) -> Any:
@@ -80,6 +113,30 @@ def unfinished(changes: Mapping[str, int]) -> int:
     Count the changes that did not come to be, by how changes ended: a run that has some can be resumed.
     """
     return sum(changes.get(outcome, 0) for outcome in ("failed", "in_doubt", "pending"))
+
+
+def write_findings(folder: Path, target: str, before: Sequence[Finding], after: Sequence[Finding]) -> None:
+    """
+    Write what was found before and after, for each VM as the numbers of what is said of it: the same is said of many.
+    """
+    said: dict[str, int] = {}
+    texts: dict[int, str] = {}
+
+    def numbers(found: Sequence[Finding]) -> dict[str, list[int]]:
+        by_vm: dict[str, list[int]] = {}
+        for each in found:
+            # Findings share their facts (see `checks.result`), so that these are written once.
+            facts = texts.get(id(each.facts)) or texts.setdefault(id(each.facts), _JSON(each.facts))
+            about = f"{each.check} {each.status} {each.guide} {each.case} {facts}"
+            if (number := said.get(about)) is None:
+                number = said[about] = len(kinds)
+                kinds.append({name: value for name, value in opened(each).items() if name != "resource"})
+            by_vm.setdefault(each.resource, []).append(number)
+        return by_vm
+
+    kinds: list[dict[str, Any]] = []
+    document = {"target": target, "before": numbers(before), "after": numbers(after), "said": kinds}
+    write_json(folder / FINDINGS, document)
 
 
 def exit_code(verdicts: Iterable[VmVerdict], *, applied: bool, unfinished: int, unread_vms: bool) -> int:
@@ -130,9 +187,16 @@ def seal(folder: Path) -> str:
         "predicateType": PREDICATE,
         "predicate": _predicate(read_json(folder / OUTCOME)),
     }
-    envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
+    envelope = _envelope()(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
     write_json(folder / ATTESTATION, envelope.to_dict())
     return _sha256(folder / ATTESTATION)
+
+
+def _envelope() -> type[Envelope]:
+    # Imported where it is used: its package brings the clients of every key service along, 0.2 s at each start.
+    from securesystemslib.dsse import Envelope
+
+    return Envelope
 
 
 def _predicate(outcome: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,9 +282,9 @@ def verify(folder: Path) -> Verification:
     path = folder / ATTESTATION
     envelope = read_json(path)
     try:
-        opened = Envelope.from_dict(envelope)
-        statement = json.loads(opened.payload)
-        kinds = (opened.payload_type, statement["_type"], statement["predicateType"])
+        held = _envelope().from_dict(envelope)
+        statement = json.loads(held.payload)
+        kinds = (held.payload_type, statement["_type"], statement["predicateType"])
         if kinds != (PAYLOAD_TYPE, STATEMENT, PREDICATE):
             raise ValueError(f"not an attestation of a run: {kinds}")
         sealed = {str(each["name"]): each["digest"]["sha256"] for each in statement["subject"]}
@@ -258,7 +322,7 @@ def _claim_problems(folder: Path, attested: Mapping[str, Any]) -> list[Problem]:
     outcome, found = read_json(folder / OUTCOME), read_json(folder / FINDINGS)
     try:
         summed = _predicate(outcome)
-        before, after = (_recomputed(found[moment]) for moment in ("before", "after"))
+        before, after = (_recomputed(found[moment], found["said"]) for moment in ("before", "after"))
         claimed = {key(each["vm"]): (each["verdict"], tuple(each.get("decisive", ()))) for each in outcome["verdicts"]}
         claimed_before = {key(each["vm"]): each["before"] for each in outcome["verdicts"]}
         counts = dict(outcome["counts"])
@@ -278,6 +342,7 @@ def _claim_problems(folder: Path, attested: Mapping[str, Any]) -> list[Problem]:
     return problems if agrees else [*problems, Problem(kind="claim_outcome", file=OUTCOME)]
 
 
-def _recomputed(found: Any) -> dict[str, tuple[str, tuple[str, ...]]]:
-    verdicts = checks.verdicts(decode(Finding, each) for each in found)
-    return {key(vm): (verdict.value, decisive) for vm, (verdict, decisive) in verdicts.items()}
+def _recomputed(found: Mapping[str, Sequence[int]], said: Sequence[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    kinds = {number: decode(Finding, {**each, "resource": ""}) for number, each in enumerate(said)}
+    drawn = {key(vm): checks.verdict(kinds[number] for number in numbers) for vm, numbers in found.items()}
+    return {vm: (verdict.value, decisive) for vm, (verdict, decisive) in drawn.items()}

@@ -5,6 +5,7 @@ The run folder: what a run keeps on disk, and where the next notebook finds it. 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -222,7 +223,9 @@ class RunFolder:
         """
         Keep an inventory.
         """
-        write_json(self.path / f"inventory-{which}.json", inventory)
+        path = (self.path / f"inventory-{which}.json").resolve()
+        write_json(path, inventory)
+        _hold(path, inventory)
 
     def save_files(self, contents: Mapping[str, str]) -> None:
         """
@@ -237,6 +240,32 @@ class RunFolder:
             # Without the mark, Windows PowerShell takes UTF-8 for the machine's own code page.
             encoding = "utf-8-sig" if name.endswith(".ps1") else "utf-8"
             (place / name).write_text(content, encoding=encoding, newline="\n")
+
+    def save_table(self, name: str, content: str) -> None:
+        """
+        Keep a whole table as CSV, in place of that of an earlier try.
+        """
+        place = self.path / "tables"
+        place.mkdir(exist_ok=True)
+        (place / f"{name}.csv").write_text(content, encoding="utf-8", newline="")
+
+    def add_table(self, name: str, content: str) -> str:
+        """
+        Keep a whole table that a notebook shows the beginning of, beside others of its name: each output that names a
+        file goes on naming the right one.
+
+        Returns:
+            The file's name, relative to the folder.
+        """
+        for number in itertools.count(1):
+            numbered = name if number == 1 else f"{name}-{number}"
+            path = self.path / "tables" / f"{numbered}.csv"
+            if not path.exists():
+                self.save_table(numbered, content)
+                break
+            if path.read_bytes() == content.encode():
+                break
+        return f"tables/{numbered}.csv"
 
     def plan(self) -> Plan | None:
         """
@@ -262,7 +291,11 @@ class RunFolder:
                 steps[step.number] = Step(number=step.number, changes=merged, world=world, digest=digest(world))
         ordered = tuple(steps[number] for number in sorted(steps))
         made = replace(plan, steps=ordered)
-        write_json(self.path / "plan.json", replace(made, digest=plan_digest(made)))
+        whole = replace(made, digest=plan_digest(made)) if earlier else plan
+        path = (self.path / "plan.json").resolve()
+        # A line for each change.
+        write_json(path, whole, depth=4)
+        _hold(path, whole)
 
     def ended(self) -> dict[str, str]:
         """
@@ -295,8 +328,32 @@ def read_plan(path: Path) -> Plan:
     return made
 
 
+# What this process wrote or read last, by file: one kernel runs the whole chain, and reading the inventory of a large
+# estate anew for each of its notebooks costs more than all else that they do.
+_HELD: dict[Path, tuple[tuple[int, ...], Any]] = {}
+
+
+def _hold(path: Path, content: Any) -> None:
+    if any(other.parent != path.parent for other in _HELD):
+        _HELD.clear()
+    _HELD[path] = (_state_of(path), content)
+
+
 def _decoded(kind: type[Any], path: Path) -> Any:
-    try:
-        return decode(kind, read_json(path))
-    except ValueError as error:
-        raise BrokenEvidence("evidence_unreadable", resource=str(path), problem=str(error)) from error
+    """
+    Read a record from its file, unless it is what this process wrote or read there last.
+    """
+    path = path.resolve()
+    held = _HELD.get(path)
+    if held is None or held[0] != _state_of(path):
+        try:
+            _hold(path, decode(kind, read_json(path)))
+        except ValueError as error:
+            raise BrokenEvidence("evidence_unreadable", resource=str(path), problem=str(error)) from error
+    return _HELD[path][1]
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    # A file is never changed in place: each `write_json` makes a new one.
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size

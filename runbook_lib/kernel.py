@@ -1,5 +1,6 @@
 """
-How notebooks are executed: strict parameters, no widget state, and one kernel for a whole chain if there is one.
+The kernel of a chain: one for all notebooks. Imports jupyter_client only, for papermill takes a second to import, in
+which the kernel can start.
 """
 
 from __future__ import annotations
@@ -13,89 +14,17 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from nbclient.exceptions import DeadKernelError
-from nbformat import NotebookNode
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine
-from papermill.inspection import _infer_parameters
 
-from runbook_lib.errors import InvalidParameters
-from runbook_lib.folder import GIVEN, SUPERVISED
-from runbook_lib.parameters import build
-
-__all__ = ["declared_parameters", "environment", "execute", "start_kernel"]
+__all__ = ["Kernel", "environment", "transport"]
 
 _RESET = "get_ipython().reset(new_session=True)"
+_PRELOAD = "import runbook_lib.run"
 
 
-def execute(nb: NotebookNode, kernel_name: str, **options: Any) -> NotebookNode:
-    """
-    Check the parameters that papermill put into *nb*, then execute it.
-
-    Raises:
-        InvalidParameters: before a kernel starts.
-    """
-    _check(nb)
-    given = ",".join(nb.metadata.get("papermill", {}).get("parameters", {}))
-    with environment({SUPERVISED: "1", GIVEN: given}):
-        executed: NotebookNode = _Engine.execute_notebook(nb, kernel_name, **options)
-        return executed
-
-
-class _Engine(NBClientEngine):  # type: ignore[misc]
-    """
-    papermill's own engine, in a kernel of its own or in a shared one.
-    """
-
-    @classmethod
-    def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, shared_kernel: KernelManager | None = None, **options: Any
-    ) -> None:
-        """
-        Execute in a kernel of its own, or in a shared one whose names and counter are reset first.
-
-        Widget state is not kept: it carries JavaScript that runs when the file is opened (measured).
-        """
-        settings = {"store_widget_state": False, "coalesce_streams": True} | options
-        settings.pop("execution_timeout", None)
-        if shared_kernel is None:
-            settings |= _transport()
-            super().execute_managed_notebook(nb_man, kernel_name, **settings)
-            return
-        _reset(shared_kernel)
-        known = {"log_output", "stdout_file", "stderr_file", "store_widget_state", "coalesce_streams"}
-        kept = {name: value for name, value in settings.items() if name in known}
-        client = PapermillNotebookClient(nb_man, km=shared_kernel, startup_timeout=120, **kept)
-        try:
-            client.execute()
-        finally:
-            # nbclient leaves the channels open to a kernel that is not its own.
-            if client.kc is not None:
-                client.kc.stop_channels()
-
-
-def _check(nb: NotebookNode) -> None:
-    """
-    Compare what was passed with what the notebook declares, and with the schema.
-    """
-    passed = dict(nb.metadata.get("papermill", {}).get("parameters", {}))
-    declared = declared_parameters(nb)
-    unknown = [name for name in passed if name not in declared]
-    problems = tuple(InvalidParameters("unknown_parameter", name=name, known=", ".join(declared)) for name in unknown)
-    if problems:
-        raise InvalidParameters(problems=problems)
-    build(passed)
-
-
-def declared_parameters(nb: NotebookNode) -> tuple[str, ...]:
-    """
-    List the names that a notebook's parameters cell assigns.
-    """
-    return tuple(each.name for each in _infer_parameters(nb))
-
-
-def _transport() -> dict[str, Any]:
+def transport() -> dict[str, Any]:
     """
     Choose the kernel's transport: sockets in the file system where there are such, for TCP ports are open to everyone.
     """
@@ -112,32 +41,44 @@ class _IpcKernelManager(KernelManager):
         super().__init__(transport="ipc", ip=str(place.with_suffix("")), connection_file=str(place), **options)
 
 
-def start_kernel(place: Path) -> KernelManager:
+class Kernel:
     """
-    Start a kernel for a chain, working in *place*.
+    A running kernel and the one client that all notebooks of a chain share.
     """
-    kind = KernelManager if sys.platform == "win32" else _IpcKernelManager
-    manager = kind(kernel_name="python3")
-    manager.start_kernel(cwd=str(place))
-    return manager
 
+    def __init__(self, place: Path) -> None:
+        """
+        Start a kernel that works in *place*, and let it load the library while the caller does something else.
+        """
+        kind = KernelManager if sys.platform == "win32" else _IpcKernelManager
+        self.manager = kind(kernel_name="python3")
+        self.manager.start_kernel(cwd=str(place))
+        self.client: BlockingKernelClient = self.manager.client()
+        self.client.start_channels()
+        self.client.allow_stdin = False
+        self.client.execute(_PRELOAD, silent=True, store_history=False)
+        self._ready = False
 
-def _reset(kernel: KernelManager) -> None:
-    """
-    Forget the last notebook's names and begin to count from 1 again.
+    def reset(self) -> None:
+        """
+        Forget the last notebook's names and begin to count from 1 again; the first time, wait until it is up.
 
-    Raises:
-        DeadKernelError: there is no kernel any more.
-    """
-    if not kernel.is_alive():
-        raise DeadKernelError("Kernel died")
-    client = kernel.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=120)
-        client.execute_interactive(_RESET, silent=True, store_history=False, timeout=60)
-    finally:
-        client.stop_channels()
+        Raises:
+            DeadKernelError: there is no kernel any more.
+        """
+        if not self.manager.is_alive():
+            raise DeadKernelError("Kernel died")
+        if not self._ready:
+            self.client.wait_for_ready(timeout=120)
+            self._ready = True
+        self.client.execute_interactive(_RESET, silent=True, store_history=False, timeout=60)
+
+    def stop(self) -> None:
+        """
+        End the kernel.
+        """
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
 
 
 @contextmanager

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib import evidence, render, ui
-from runbook_lib.applying import Progress, apply_plan, detail, raise_failed
-from runbook_lib.arm.apply import Applied
 from runbook_lib.conclusion import conclude
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder
@@ -23,6 +21,10 @@ from runbook_lib.records import (
     digest,
 )
 from runbook_lib.views import Views
+
+if TYPE_CHECKING:
+    from runbook_lib.applying import Progress
+    from runbook_lib.arm.apply import Applied
 
 __all__ = ["Run", "open_run"]
 
@@ -107,6 +109,8 @@ class Run(Views):
         if not approval.value:
             later = self.folder.chained and self.folder.applies
             return render.Lines([self._say("say.applied_later" if later else "say.planned_only")])
+        from runbook_lib.applying import detail, raise_failed
+
         plan = self.plan
         if digest(plan.step(self._number)) != approval.step:
             raise PlanRefused("not_shown", step=self._number)
@@ -118,7 +122,7 @@ class Run(Views):
             self.read_again()
         language = self.asked.language
         told = [(each.change, each.outcome, detail(each, language)) for each in ended]
-        table = render.results(self._number, told, language)
+        table = self._cut("results", render.results(self._number, told, language))
         raise_failed(ended, self.asked.language)
         return table
 
@@ -128,6 +132,9 @@ class Run(Views):
         """
         Apply the steps *numbers* of a plan, each on what is read just before it; see `applying.apply_plan`.
         """
+        # Imported where it is used: what writes brings the models of all clients along, half a second at each start.
+        from runbook_lib.applying import apply_plan
+
         return apply_plan(self.session, self.folder, self.asked, plan, numbers, told)
 
     def _live(self) -> Callable[[Progress], None]:
@@ -154,16 +161,23 @@ class Run(Views):
         """
         plan = self.folder.plan()
         ended = self.folder.ended()
-        wrote = [change for change in plan.changes if ended.get(change.sha256) in ("done", "adopted")] if plan else []
+        if plan is None or not ended:
+            return ()
+        wrote = [change for change in plan.changes if ended.get(change.sha256) in ("done", "adopted")]
         return compare(project(self.before, wrote), self.inventory, wrote)
 
     def conclude(self) -> render.Table:
         """
-        Read again, compare with before, and write the outcome: the last step of every run.
+        Read again, but for a chain that only plans, compare with before, and write the outcome: the last step of every
+        run.
         """
         if self.folder.plan() is None:
             self.folder.save_plan(self.plan)
-        self.read_again()
+        if not self.folder.chained or self.folder.applies or self.folder.ended():
+            self.read_again()
+        elif self.folder.inventory("after") is None:
+            # A chain that only plans read the estate at its start: what is there is what it planned on.
+            self.folder.save_inventory("after", self.inventory)
         self._read_back()
         return conclude(self.folder, self.asked, self.before, self.inventory, self.differences())
 
@@ -173,7 +187,7 @@ class Run(Views):
         """
         plan = self.folder.plan()
         ended = self.folder.ended()
-        for change in plan.changes if plan else ():
+        for change in plan.changes if plan and ended else ():
             if ended.get(change.sha256) in ("failed", "in_doubt", "pending") and is_done(self.inventory, change):
                 self.folder.journal.result(change, "adopted", read_back=True)
 
@@ -183,7 +197,7 @@ class Run(Views):
         """
         if not self.folder.ended():
             return render.Lines([self._say("say.nothing_written")])
-        return render.differences(self.differences(), self.asked.language)
+        return self._cut("differences", render.differences(self.differences(), self.asked.language))
 
     def seal(self) -> render.Lines:
         """

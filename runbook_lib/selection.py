@@ -24,6 +24,10 @@ def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...
             a typing error that must not pass for an empty estate.
         RunbookError: nothing is selected because the VMs of a subscription could not be read.
     """
+    return inventory.derive(asked, "selected", lambda: _select(inventory, asked))
+
+
+def _select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...]:
     location = location_name(asked.location)
     offered = {each for provider in inventory.providers.values() for each in provider.vault_locations}
     if location and offered and location not in offered:

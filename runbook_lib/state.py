@@ -4,13 +4,13 @@ The state of one run: its folder, parameters, target, inventory and plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from runbook_lib import checks
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
-from runbook_lib.conclusion import findings_on, verdicts_on
+from runbook_lib.conclusion import verdicts_of
 from runbook_lib.folder import NOTEBOOKS, RunFolder
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import POINTS, changing, project
@@ -116,7 +116,10 @@ class State:
         """
         The plan that the run was given, else what is missing, by the parameters as they stand.
         """
-        return self._given or build_plan(self.inventory, self.asked, self.before.read_at.date())
+        if self._given:
+            return self._given
+        day = self.before.read_at.date()
+        return self.inventory.derive(self.asked, f"plan of {day}", lambda: build_plan(self.inventory, self.asked, day))
 
     @cached_property
     def _given(self) -> Plan | None:
@@ -127,19 +130,20 @@ class State:
         """
         The estate as the plan would leave it.
         """
-        return project(self.inventory, self.plan.changes)
+        plan = self.plan
+        return self.inventory.derive(self.asked, f"after {plan.digest}", lambda: project(self.inventory, plan.changes))
 
     def findings(self, inventory: Inventory) -> tuple[Finding, ...]:
         """
         Judge the selected VMs in *inventory*.
         """
-        return findings_on(inventory, self.asked)
+        return checks.findings_on(inventory, self.asked)
 
-    def verdicts(self, inventory: Inventory, found: Sequence[Finding]) -> list[VmVerdict]:
+    def verdicts(self, inventory: Inventory) -> list[VmVerdict]:
         """
-        Draw the verdict on each selected VM from its findings.
+        Draw the verdict on each selected VM in *inventory*.
         """
-        return verdicts_on(inventory, self.asked, found)
+        return verdicts_of(inventory, self.asked)
 
     def _say(self, message: str, **facts: Any) -> str:
         return say(message, self.asked.language, **facts)
@@ -149,9 +153,10 @@ class State:
         """
         The estate as the plan would leave it once this notebook's step is applied.
         """
-        return project(
-            self.inventory,
-            [change for step in self.plan.steps if step.number <= self._number for change in step.changes],
+        plan, number = self.plan, self._number
+        made = [change for step in plan.steps if step.number <= number for change in step.changes]
+        return self.inventory.derive(
+            self.asked, f"after {number} of {plan.digest}", lambda: project(self.inventory, made)
         )
 
     @property

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runbook_lib import checks, evidence, render
+from runbook_lib import evidence, render
 from runbook_lib.arm.effective import compare_effective
 from runbook_lib.arm.precheck import precheck
 from runbook_lib.arm.rights import read_permissions, read_roles
@@ -44,6 +44,14 @@ class Views(State):
             lines.append(self._say("say.verify_unsupervised"))
         return render.Lines(lines)
 
+    def _cut(self, name: str, table: render.Table) -> render.Table:
+        """
+        Keep a table that is too long for a notebook in the run folder, and show its beginning.
+        """
+        if table.is_long:
+            table.whole = self.folder.add_table(f"{self._number}-{name}", table.csv())
+        return table
+
     def prerequisites(self) -> render.Table:
         """
         Show the guide's four prerequisites and where the selected VMs stand.
@@ -55,9 +63,11 @@ class Views(State):
         Show the verdict on each selected VM, now and after the plan.
         """
         found = self.findings(self.inventory)
-        after = checks.verdicts(self.findings(self.projected))
-        then = {key(vm): verdict for vm, (verdict, _) in after.items()}
-        return render.readiness(self.inventory, self.verdicts(self.inventory, found), then, found, self.asked.language)
+        then = {key(each.vm): each.verdict for each in self.verdicts(self.projected)}
+        return self._cut(
+            "readiness",
+            render.readiness(self.inventory, self.verdicts(self.inventory), then, found, self.asked.language),
+        )
 
     def rights(self) -> render.Table:
         """
@@ -73,7 +83,9 @@ class Views(State):
             name, description = self._say("say.rights_role_name"), self._say("say.rights_role_description")
             evidence.write_json(self.folder.path / "custom-role.json", custom_role(found, name, description))
         gaps = (*unread, *dark, *more)
-        return render.rights(found, roles, gaps, self.inventory, self.asked.language, left_out=len(single[MOST:]))
+        left_out = len(single[MOST:])
+        table = render.rights(found, roles, gaps, self.inventory, self.asked.language, left_out=left_out)
+        return self._cut("rights", table)
 
     def precheck(self) -> render.Table:
         """
@@ -81,43 +93,48 @@ class Views(State):
         """
         protecting = [change for change in self.plan.changes if change.kind in ENABLING]
         said = precheck(self.session, self.inventory, protecting, self.asked.service_precheck)
-        own = self.verdicts(self.inventory, self.findings(self.inventory))
-        return render.precheck(
-            [(each.vm, each.status, each.code, each.message, each.feature, each.held_in) for each in said],
-            {key(each.vm): each.verdict.value for each in own},
-            self.inventory,
-            self.asked.language,
+        own = self.verdicts(self.inventory)
+        return self._cut(
+            "precheck",
+            render.precheck(
+                [(each.vm, each.status, each.code, each.message, each.feature, each.held_in) for each in said],
+                {key(each.vm): each.verdict.value for each in own},
+                self.inventory,
+                self.asked.language,
+            ),
         )
 
     def show_findings(self, *only: str) -> render.Table:
         """
         Show the findings of some checks, or of all that are not a plain pass.
         """
-        return render.findings(self.inventory, self.findings(self.inventory), self.asked.language, only)
+        return self._cut(
+            "findings", render.findings(self.inventory, self.findings(self.inventory), self.asked.language, only)
+        )
 
     def vaults(self) -> render.Table:
         """
         Show the vaults in the selected VMs' regions, as the plan leaves them after this step.
         """
-        return render.vaults(self.inventory, self._here, self._regions, self.asked.language)
+        return self._cut("vaults", render.vaults(self.inventory, self._here, self._regions, self.asked.language))
 
     def policies(self) -> render.Table:
         """
         Show the policies in those vaults, as the plan leaves them after this step.
         """
-        return render.policies(self.inventory, self._here, self._regions, self.asked.language)
+        return self._cut("policies", render.policies(self.inventory, self._here, self._regions, self.asked.language))
 
     def machines(self) -> render.Table:
         """
         Show agent and backup extension of each selected VM.
         """
-        return render.machines(self.inventory, self.chosen, self.asked.language)
+        return self._cut("machines", render.machines(self.inventory, self.chosen, self.asked.language))
 
     def network(self) -> render.Table:
         """
         Show the outbound decision for each selected VM.
         """
-        return render.network(self.inventory, self.findings(self.inventory), self.asked.language)
+        return self._cut("network", render.network(self.inventory, self.findings(self.inventory), self.asked.language))
 
     def options(self) -> render.Table:
         """
@@ -138,7 +155,7 @@ class Views(State):
         Show the address ranges behind the services, and what the NSGs have of them.
         """
         found = ranges(self.inventory, going_on(self.inventory, self.asked))
-        return render.ranges(self.inventory, found, self.asked.language)
+        return self._cut("ranges", render.ranges(self.inventory, found, self.asked.language))
 
     def files(self) -> render.Table:
         """
@@ -154,20 +171,20 @@ class Views(State):
         """
         tracer = Tracer(self.inventory)
         found = [path for vm in self.chosen for path in tracer.paths(vm, destinations(self.asked))]
-        return render.truth_table(self.inventory, found, self.asked.language)
+        return self._cut("truth-table", render.truth_table(self.inventory, found, self.asked.language))
 
     def compare_effective(self) -> render.Table:
         """
         Show whether the service agrees: its effective rules and routes for a few network interfaces of running VMs.
         """
         compared = compare_effective(self.session, self.inventory, self.chosen, destinations(self.asked))
-        return render.effective(self.inventory, compared, self.asked.language)
+        return self._cut("effective", render.effective(self.inventory, compared, self.asked.language))
 
     def unread(self) -> render.Table:
         """
         Show what could not be read.
         """
-        return render.unread(self.inventory, self.asked.language)
+        return self._cut("unread", render.unread(self.inventory, self.asked.language))
 
     def show_plan(self) -> render.Table:
         """
@@ -175,7 +192,7 @@ class Views(State):
         """
         step = self.plan.step(self._number)
         caption = self._say("caption.plan", step=step.number, count=len(step.changes))
-        return render.plan([step], caption, self.asked.language)
+        return self._cut("plan", render.plan([step], caption, self.asked.language))
 
     def show_diff(self) -> render.Table:
         """
@@ -193,7 +210,7 @@ class Views(State):
         """
         plan = self.folder.plan() or self.plan
         caption = self._say("caption.plan_all", count=len(plan.changes), digest=plan.digest[:12])
-        return render.plan(plan.steps, caption, self.asked.language, self.folder.ended())
+        return self._cut("whole-plan", render.plan(plan.steps, caption, self.asked.language, self.folder.ended()))
 
     def notes(self) -> render.Lines:
         """

@@ -194,11 +194,11 @@ def test_verdicts_and_projection_agree_with_the_world_after_apply(make_run: RunM
     Where the plan said a VM would stand, it stands.
     """
     run = make_run(vm_selector="tag:wave=1")
-    promised = {key(each.vm): each.verdict for each in run.verdicts(run.projected, run.findings(run.projected))}
+    promised = {key(each.vm): each.verdict for each in run.verdicts(run.projected)}
     run.folder.save_plan(run.plan)
     run.apply_plan(run.plan, ["01", "02", "03", "04", "06"])
     run.read_again()
-    found = {key(each.vm): each.verdict for each in run.verdicts(run.inventory, run.findings(run.inventory))}
+    found = {key(each.vm): each.verdict for each in run.verdicts(run.inventory)}
 
     assert promised == found
     assert {Verdict.ENABLED} == set(found.values())

@@ -16,6 +16,7 @@ from typing import Any
 from runbook_lib.arm import machines, shapes
 from runbook_lib.arm.servicetags import service_tags_list, service_tags_path
 from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.arm.wire import Json, as_text, properties_of
 from runbook_lib.checks.kinds import (
     GROUPS,
     ITEMS,
@@ -32,7 +33,7 @@ from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import POINTS, changing
 from runbook_lib.records import SERVICE_TAGS, Inventory, ProtectedItem, Unread, Vault, VirtualMachine, key
-from runbook_lib.selection import select
+from runbook_lib.selection import VMS, select
 
 __all__ = ["API_VERSIONS", "read_inventory"]
 
@@ -52,7 +53,6 @@ WORKERS = 8
 JOBS = f"{VAULTS}/backupJobs"
 # The service takes 150 reads of jobs an hour (azure-contract, throttling), and a run reads the estate several times.
 MOST_JOB_LISTS = 20
-Json = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -64,15 +64,42 @@ class _Reader:
     session: Session
     unread: list[Unread] = field(default_factory=list)
 
-    def rows(self, scope: str, what: str, path: str, family: str, **query: str) -> list[Json] | None:
+    def each(self, scope: str, what: str, path: str, family: str, take: Callable[[Json], None], **query: str) -> bool:
         """
-        Read a list whole; None, and a record of why, when any page of it could not be read.
+        Hand the rows of a list to *take* as its pages arrive, so that no list is ever whole in memory.
+
+        Returns:
+            Whether all pages were read; if not, there is a record of why, and what was taken is to be forgotten.
         """
         try:
-            return list(self.session.rows(path, API_VERSIONS[family], **query))
+            for row in self.session.rows(path, API_VERSIONS[family], **query):
+                take(row)
         except ArmError as error:
             self._missed(scope, what, error)
-            return None
+            return False
+        return True
+
+    def keyed(
+        self, scope: str, what: str, path: str, family: str, read: Callable[[Json], Any], **query: str
+    ) -> dict[str, Any] | None:
+        """
+        Read a list whole as records, by their keys; None when any page of it could not be read.
+        """
+        found: dict[str, Any] = {}
+
+        def take(row: Json) -> None:
+            record = read(row)
+            if record is not None and record.id:
+                found[key(record.id)] = record
+
+        return found if self.each(scope, what, path, family, take, **query) else None
+
+    def rows(self, scope: str, what: str, path: str, family: str, **query: str) -> list[Json] | None:
+        """
+        Read a short list whole; None, and a record of why, when any page of it could not be read.
+        """
+        found: list[Json] = []
+        return found if self.each(scope, what, path, family, found.append, **query) else None
 
     def one(self, scope: str, what: str, path: str, family: str, **query: str) -> Json | None:
         """
@@ -108,7 +135,8 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
     chosen = _chosen(asked, enabled.keys())
     also = [] if asked.vault_subscription == "same" else _named((asked.vault_subscription,), enabled.keys())
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:
-        parts = list(pool.map(lambda scope: _read_subscription(reader, scope), dict.fromkeys([*chosen, *also])))
+        scopes = dict.fromkeys([*chosen, *also])
+        parts = list(pool.map(lambda scope: _read_subscription(reader, scope, for_vaults=scope not in chosen), scopes))
         vaults = list(pool.map(lambda scope: _read_vaults(reader, scope), enabled))
     inventory = Inventory(
         read_at=session.now.astimezone(UTC),
@@ -116,12 +144,8 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         subscriptions=enabled,
         **_merge([*parts, *vaults]),  # type: ignore[arg-type]
     )
-    inventory = replace(
-        inventory,
-        vms={each: vm for each, vm in inventory.vms.items() if f"/subscriptions/{vm.subscription}" in chosen},
-        # A selection that finds nothing is told from one of VMs that could not be read.
-        unread=tuple(reader.unread),
-    )
+    # A selection that finds nothing is told from one of VMs that could not be read.
+    inventory = replace(inventory, unread=tuple(reader.unread))
     if inventory.vms:
         inventory = _with_vault_settings(reader, inventory)
         selected = select(inventory, asked)
@@ -159,51 +183,74 @@ def _keyed(rows: Iterable[Json] | None, read: Callable[[Json], Any]) -> dict[str
     return {key(record.id): record for record in found if record is not None and record.id}
 
 
-def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
-    def lists(what: str, path: str, family: str, **query: str) -> list[Json] | None:
-        return reader.rows(scope, what, f"{scope}/{path}", family, **query)
+def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict[str, dict[str, Any]]:
+    """
+    Read a subscription's VMs and what surrounds them.
 
-    network = "providers/Microsoft.Network"
-    vms = "Microsoft.Compute/virtualMachines"
+    Args:
+        for_vaults: whether it is only to hold the vaults of other subscriptions' VMs.
+    """
+
+    def lists(what: str, family: str, read: Callable[[Json], Any]) -> dict[str, Any]:
+        return reader.keyed(scope, what, f"{scope}/providers/{what}", family, read) or {}
+
     provider = reader.one(scope, RECOVERY_SERVICES, f"{scope}/providers/{RECOVERY_SERVICES}", "resources")
-    statuses = lists(f"{vms}/instanceView", f"providers/{vms}", "compute", statusOnly="true")
-    views = {
-        key(str(row.get("id") or "")): row.get("properties", {}).get("instanceView")
-        for row in statuses or ()
-        if isinstance(row.get("properties"), dict)
-    }
-    found = _keyed(lists(vms, f"providers/{vms}", "compute"), machines.virtual_machine)
-    networks = lists("Microsoft.Network/virtualNetworks", f"{network}/virtualNetworks", "network")
-    return {
+    groups = reader.keyed(scope, GROUPS, f"{scope}/resourcegroups", "resources", shapes.group)
+    vms = {} if for_vaults else lists(VMS, "compute", machines.virtual_machine)
+    found = {
         "providers": _keyed([provider] if provider else [], shapes.provider),
-        "groups": _keyed(lists(GROUPS, "resourcegroups", "resources"), shapes.group),
-        "vms": {
-            each: machines.with_instance_view(vm, view) if isinstance(view := views.get(each), dict) else vm
-            for each, vm in found.items()
-        },
-        "disks": _keyed(
-            lists("Microsoft.Compute/disks", "providers/Microsoft.Compute/disks", "disks"), machines.managed_disk
-        ),
-        "nics": _keyed(
-            lists("Microsoft.Network/networkInterfaces", f"{network}/networkInterfaces", "network"),
-            shapes.network_interface,
-        ),
-        "nsgs": _keyed(
-            lists("Microsoft.Network/networkSecurityGroups", f"{network}/networkSecurityGroups", "network"),
-            shapes.security_group,
-        ),
-        "subnets": {key(each.id): each for row in networks or () for each in shapes.subnets(row)},
-        "route_tables": _keyed(
-            lists("Microsoft.Network/routeTables", f"{network}/routeTables", "network"), shapes.route_table
-        ),
-        "public_ips": _keyed(
-            lists("Microsoft.Network/publicIPAddresses", f"{network}/publicIPAddresses", "network"), shapes.public_ip
-        ),
-        "load_balancers": _keyed(
-            lists("Microsoft.Network/loadBalancers", f"{network}/loadBalancers", "network"), shapes.load_balancer
-        ),
-        "nat_gateways": _keyed(lists(NAT_GATEWAYS, f"{network}/natGateways", "network"), shapes.nat_gateway),
+        "groups": groups or {},
+        "vms": _with_statuses(reader, scope, vms) if vms else {},
     }
+    if not vms:
+        # What is left is of no account without VMs: each has its own in its own subscription.
+        return found
+    nics = lists("Microsoft.Network/networkInterfaces", "network", shapes.network_interface)
+    subnets = _read_subnets(reader, scope)
+    found |= {
+        "nics": nics,
+        "nsgs": lists("Microsoft.Network/networkSecurityGroups", "network", shapes.security_group),
+        "subnets": subnets,
+        "route_tables": lists("Microsoft.Network/routeTables", "network", shapes.route_table),
+    }
+    # These only where something refers to them.
+    addresses = [each for nic in nics.values() for each in nic.ip_configurations]
+    if any(disk.id for vm in vms.values() for disk in vm.data_disks):
+        found["disks"] = lists("Microsoft.Compute/disks", "disks", machines.managed_disk)
+    if any(each.public_ip_id for each in addresses):
+        found["public_ips"] = lists("Microsoft.Network/publicIPAddresses", "network", shapes.public_ip)
+    if any(each.backend_pool_ids for each in addresses):
+        found["load_balancers"] = lists("Microsoft.Network/loadBalancers", "network", shapes.load_balancer)
+    if any(subnet.nat_gateway_id for subnet in subnets.values()):
+        found["nat_gateways"] = lists(NAT_GATEWAYS, "network", shapes.nat_gateway)
+    return found
+
+
+def _with_statuses(reader: _Reader, scope: str, vms: dict[str, VirtualMachine]) -> dict[str, VirtualMachine]:
+    """
+    Add to the VMs of a subscription what its list of statuses says of them; nothing if that cannot be read whole.
+    """
+    seen: dict[str, VirtualMachine] = {}
+
+    def take(row: Json) -> None:
+        vm = vms.get(key(as_text(row.get("id"))))
+        view = properties_of(row).get("instanceView")
+        if vm is not None and isinstance(view, dict):
+            seen[key(vm.id)] = machines.with_instance_view(vm, view)
+
+    path = f"{scope}/providers/{VMS}"
+    return vms | seen if reader.each(scope, f"{VMS}/instanceView", path, "compute", take, statusOnly="true") else vms
+
+
+def _read_subnets(reader: _Reader, scope: str) -> dict[str, Any]:
+    what = "Microsoft.Network/virtualNetworks"
+    found: dict[str, Any] = {}
+
+    def take(row: Json) -> None:
+        for subnet in shapes.subnets(row):
+            found[key(subnet.id)] = subnet
+
+    return found if reader.each(scope, what, f"{scope}/providers/{what}", "network", take) else {}
 
 
 def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:

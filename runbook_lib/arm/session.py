@@ -14,17 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
-from azure.mgmt.network import NetworkManagementClient
-from azure.mgmt.recoveryservices import RecoveryServicesClient
-from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
-from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 from runbook_lib.arm.limiter import Limiter
@@ -35,6 +31,12 @@ from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal
 from runbook_lib.records import Target
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
+
+if TYPE_CHECKING:
+    from azure.mgmt.network import NetworkManagementClient
+    from azure.mgmt.recoveryservices import RecoveryServicesClient
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+    from azure.mgmt.resource.resources import ResourceManagementClient
 
 __all__ = [
     "DEFAULT_ESTATE",
@@ -174,6 +176,12 @@ class Session:
         """
         Return the typed clients of a subscription.
         """
+        # Imported where they are used: a run that only plans needs none of them, and they cost 0.4 s at its start.
+        from azure.mgmt.network import NetworkManagementClient
+        from azure.mgmt.recoveryservices import RecoveryServicesClient
+        from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+        from azure.mgmt.resource.resources import ResourceManagementClient
+
         with self._lock:
             if subscription not in self._clients:
                 options = self._options()

@@ -8,6 +8,7 @@ Pure: no I/O, no clock; the time is the inventory's own. Imports `parameters`, `
 from runbook_lib.checks.agent import BACKUP_EXTENSIONS
 from runbook_lib.checks.assessment import Assessment, assess, goes_on, judge
 from runbook_lib.checks.catalogue import CATALOGUE, Check
+from runbook_lib.checks.selected import assessment_on, findings_on, verdicts_on
 from runbook_lib.checks.vaults import policy_change
 from runbook_lib.checks.verdicts import verdict, verdicts
 
@@ -17,9 +18,12 @@ __all__ = [
     "Assessment",
     "Check",
     "assess",
+    "assessment_on",
+    "findings_on",
     "goes_on",
     "judge",
     "policy_change",
     "verdict",
     "verdicts",
+    "verdicts_on",
 ]

@@ -4,11 +4,11 @@ A selection judged as a whole: what each VM is like, where it goes, and what tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.checks.agent import agent, agent_settings
-from runbook_lib.checks.catalogue import CATALOGUE
+from runbook_lib.checks.catalogue import CATALOGUE, Check
 from runbook_lib.checks.vaults import needs_enhanced
 from runbook_lib.checks.verdicts import verdict
 from runbook_lib.parameters import Parameters
@@ -33,15 +33,20 @@ class Assessment:
     placement: Placement
 
 
-def assess(inventory: Inventory, vms: Iterable[VirtualMachine], asked: Parameters) -> Assessment:
+def assess(
+    inventory: Inventory, vms: Iterable[VirtualMachine], asked: Parameters, wanted: Sequence[Check] = CATALOGUE
+) -> Assessment:
     """
-    Place the VMs and run every check on every VM.
+    Place the VMs and run checks on every VM.
 
     Vaults fill up, so VMs that nothing keeps back are placed before those that are only judged.
+
+    Args:
+        wanted: the checks, those that block at least.
     """
     chosen = tuple(vms)
     # Whether an agent is needed depends on the policy: until that is known it counts as needed.
-    first = [check for check in CATALOGUE if not check.placed or check.look in (agent, agent_settings)]
+    first = [check for check in wanted if not check.placed or check.look in (agent, agent_settings)]
     alone = [{check.id: check.look(inventory, vm, asked) for check in first} for vm in chosen]
     enhanced = {key(vm.id) for vm in chosen if needs_enhanced(inventory, vm)}
     stuck = enhanced if not asked.enhanced_policy_name and asked.policy_type != "Enhanced" else frozenset()
@@ -54,7 +59,7 @@ def assess(inventory: Inventory, vms: Iterable[VirtualMachine], asked: Parameter
         findings=tuple(
             check.look(inventory, vm, asked, placement[key(vm.id)]) if check.placed else found[check.id]
             for vm, found in zip(chosen, alone, strict=True)
-            for check in CATALOGUE
+            for check in wanted
         ),
         placement=placement,
     )

@@ -32,7 +32,7 @@ from runbook_lib.checks.prerequisites import listed, protection, region
 from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vault_in_region, vault_locks
 from runbook_lib.records import Finding
 
-__all__ = ["CATALOGUE", "Check"]
+__all__ = ["BLOCKING", "CATALOGUE", "Check"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +89,4 @@ CATALOGUE = (
     Check(id="agent-wireserver", section="network", effect="risks", look=agent_wireserver),
     Check(id="network-outbound", section="network", effect="informs", look=network_outbound),
 )
+BLOCKING = tuple(check for check in CATALOGUE if check.effect == "blocks")

@@ -4,6 +4,7 @@ How a check says what it found. Imports `records`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from runbook_lib.records import Finding, Status, VirtualMachine
@@ -26,5 +27,18 @@ def result(
         guide: by the rule of 2016, where it differs from today's; NOT NEEDED where the guide has none.
     """
     return Finding(
-        check=check, resource=vm.id, status=status, guide=status if guide is None else guide, case=case, facts=facts
+        check=check,
+        resource=vm.id,
+        status=status,
+        guide=status if guide is None else guide,
+        case=case,
+        facts=_shared(tuple(facts), *facts.values()),
     )
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _shared(names: tuple[str, ...], *values: Any) -> dict[str, Any]:
+    """
+    Return the same mapping for the same facts: what is said of 50,000 VMs is mostly the same.
+    """
+    return dict(zip(names, values, strict=True))

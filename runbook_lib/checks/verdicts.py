@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runbook_lib.checks.catalogue import CATALOGUE
+from runbook_lib.checks.catalogue import BLOCKING
 from runbook_lib.checks.result import GUEST
 from runbook_lib.records import Finding, Status, Verdict
 
 __all__ = ["verdict", "verdicts"]
 
-_BLOCKING = frozenset(check.id for check in CATALOGUE if check.effect == "blocks")
+_BLOCKING = frozenset(check.id for check in BLOCKING)
 _BY_PROTECTION = {
     "protected": Verdict.PROTECTED,
     "pending": Verdict.ENABLED,

@@ -38,8 +38,8 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
         PlanRefused: something that the plan must know could not be read.
     """
     chosen = select(inventory, asked)
-    assessment = checks.assess(inventory, chosen, asked)
-    going = _going(chosen, assessment, asked)
+    assessment = checks.assessment_on(inventory, asked)
+    going = _going(chosen, inventory, asked)
     protecting: Notes = []
     jobs = plan_jobs(inventory, going, asked, assessment, protecting)
     _check_regions(inventory, jobs)
@@ -71,11 +71,11 @@ def going_on(inventory: Inventory, asked: Parameters) -> list[VirtualMachine]:
     List the selected VMs that nothing keeps back, protected or not.
     """
     chosen = select(inventory, asked)
-    return _going(chosen, checks.assess(inventory, chosen, asked), asked)
+    return _going(chosen, inventory, asked)
 
 
-def _going(chosen: Iterable[VirtualMachine], assessment: checks.Assessment, asked: Parameters) -> list[VirtualMachine]:
-    verdicts = checks.verdicts(assessment.findings)
+def _going(chosen: Iterable[VirtualMachine], inventory: Inventory, asked: Parameters) -> list[VirtualMachine]:
+    verdicts = checks.verdicts_on(inventory, asked)
     return [vm for vm in chosen if checks.goes_on(vm, verdicts[vm.id][0], asked)]
 
 

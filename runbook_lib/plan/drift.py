@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runbook_lib.plan.effects import is_done, project
+from runbook_lib.plan.effects import Draft, is_done, project
 from runbook_lib.records import Change, Inventory, Plan, Step, digest, key, material
 
 __all__ = ["Difference", "compare", "freeze", "moved", "plan_digest", "world_moved"]
@@ -35,18 +35,22 @@ def freeze(inventory: Inventory, changes: Iterable[Change]) -> tuple[dict[str, t
     """
     writes: dict[str, list[Change]] = {}
     states: dict[str, list[State]] = {}
-    world = inventory
+    world = Draft(inventory)
     for change in changes:
         for each in (change.target, *change.reads):
-            states.setdefault(key(each), [_state(inventory, each)])
+            if (place := key(each)) not in states:
+                states[place] = [_state(inventory, each)]
         writes.setdefault(key(change.target), []).append(change)
-        world = project(world, [change])
+        world.make(change)
     for target, own in writes.items():
         # A change that fails does not keep the others from being made: any of them may be missing.
-        some = (made for size in range(1, len(own)) for made in itertools.combinations(own, size))
-        states[target] += [_state(project(inventory, made), target) for made in some]
+        for made in (made for size in range(1, len(own)) for made in itertools.combinations(own, size)):
+            part = Draft(inventory)
+            for change in made:
+                part.make(change)
+            states[target].append(_state(part, target))
         states[target].append(_state(world, target))
-    return {each: tuple(found) for each, found in sorted(states.items())}, world
+    return {each: tuple(found) for each, found in sorted(states.items())}, world.inventory()
 
 
 def moved(step: Step, observed: Inventory) -> tuple[Difference, ...]:
@@ -103,8 +107,8 @@ def plan_digest(plan: Plan) -> str:
     return digest(replace(plan, digest=""))
 
 
-def _state(inventory: Inventory, each: str) -> State:
-    found = inventory.find(each)
+def _state(world: Inventory | Draft, each: str) -> State:
+    found = world.find(each)
     return material(found) if found is not None else None
 
 

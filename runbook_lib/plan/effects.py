@@ -1,13 +1,12 @@
 """
-How each kind of change alters an inventory: pure functions, one per kind.
+How each kind of change alters an inventory: pure functions on a draft of it, one per kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import reduce
-from typing import TypeVar
+from typing import Any
 
 from runbook_lib.policy import BUILT_IN, built_in, terms
 from runbook_lib.records import (
@@ -15,6 +14,7 @@ from runbook_lib.records import (
     Inventory,
     Policy,
     ProtectedItem,
+    Resource,
     ResourceGroup,
     SecurityRule,
     Vault,
@@ -22,18 +22,66 @@ from runbook_lib.records import (
     material,
 )
 
-__all__ = ["EFFECTS", "ENABLING", "is_done", "project"]
+__all__ = ["EFFECTS", "ENABLING", "Draft", "is_done", "project"]
 
-T = TypeVar("T")
 # Kinds of change that switch the protection of a VM on.
 ENABLING = frozenset({"protect", "resume", "protect-again"})
+
+
+class Draft:
+    """
+    An inventory on the way to another one: what changes make is kept beside it, so that a change costs the same however
+    large the estate is.
+    """
+
+    def __init__(self, base: Inventory) -> None:
+        self._base = base
+        self._made: dict[str, dict[str, Resource]] = {}
+
+    def get(self, kind: str, arm_id: str) -> Any:
+        """
+        Return a record of the mapping *kind* of the inventory, or None.
+        """
+        wanted = key(arm_id)
+        made = self._made.get(kind, {}).get(wanted)
+        held: Mapping[str, Resource] = getattr(self._base, kind)
+        return made or held.get(wanted)
+
+    def put(self, kind: str, record: Resource) -> None:
+        """
+        Add a record to the mapping *kind*, or put it in the place of the one that has its id.
+        """
+        self._made.setdefault(kind, {})[key(record.id)] = record
+
+    def find(self, arm_id: str) -> Resource | None:
+        """
+        Return the record with this id, of whatever kind, or None.
+        """
+        wanted = key(arm_id)
+        return next((made[wanted] for made in self._made.values() if wanted in made), None) or self._base.find(wanted)
+
+    def make(self, change: Change) -> None:
+        """
+        Make *change*.
+        """
+        EFFECTS[change.kind](self, change)
+
+    def inventory(self) -> Inventory:
+        """
+        Return the inventory that it has become.
+        """
+        kinds: dict[str, Any] = {kind: {**getattr(self._base, kind), **made} for kind, made in self._made.items()}
+        return replace(self._base, **kinds)
 
 
 def project(inventory: Inventory, changes: Iterable[Change]) -> Inventory:
     """
     Return the inventory as it will be once *changes* are made.
     """
-    return reduce(lambda world, change: EFFECTS[change.kind](world, change), changes, inventory)
+    draft = Draft(inventory)
+    for change in changes:
+        draft.make(change)
+    return draft.inventory()
 
 
 def is_done(inventory: Inventory, change: Change) -> bool:
@@ -49,31 +97,26 @@ def is_done(inventory: Inventory, change: Change) -> bool:
     now = inventory.find(change.target)
     if now is None:
         return False
-    then = project(inventory, [change]).find(change.target)
+    draft = Draft(inventory)
+    draft.make(change)
+    then = draft.find(change.target)
     return then is not None and material(now) == material(then)
 
 
-def _with(mapping: Mapping[str, T], arm_id: str, record: T) -> dict[str, T]:
-    return {**mapping, key(arm_id): record}
+def _register_provider(world: Draft, change: Change) -> None:
+    world.put("providers", replace(world.get("providers", change.target), registration_state="Registered"))
 
 
-def _register_provider(world: Inventory, change: Change) -> Inventory:
-    registered = replace(world.providers[key(change.target)], registration_state="Registered")
-    return replace(world, providers=_with(world.providers, change.target, registered))
+def _create_resource_group(world: Draft, change: Change) -> None:
+    if world.get("groups", change.target) is None:
+        world.put("groups", ResourceGroup(id=change.target, name=_name(change), location=change.body["location"]))
 
 
-def _create_resource_group(world: Inventory, change: Change) -> Inventory:
-    if key(change.target) in world.groups:
-        return world
-    group = ResourceGroup(id=change.target, name=_name(change), location=change.body["location"])
-    return replace(world, groups=_with(world.groups, change.target, group))
-
-
-def _create_vault(world: Inventory, change: Change) -> Inventory:
-    there = world.vaults.get(key(change.target))
+def _create_vault(world: Draft, change: Change) -> None:
+    there = world.get("vaults", change.target)
     if there and there.location == change.body["location"]:
         # Made by an earlier try, perhaps configured since: creating it again would take that back.
-        return world
+        return
     vault = Vault(
         id=change.target,
         name=_name(change),
@@ -81,24 +124,22 @@ def _create_vault(world: Inventory, change: Change) -> Inventory:
         redundancy="GeoRedundant",
         redundancy_locked=False,
     )
-    policies: dict[str, Policy] = {**world.policies}
+    world.put("vaults", vault)
     for name in BUILT_IN:
-        made = built_in(name, change.target)
-        policies[key(made.id)] = made
-    return replace(world, vaults=_with(world.vaults, change.target, vault), policies=policies)
+        world.put("policies", built_in(name, change.target))
 
 
-def _set_redundancy(world: Inventory, change: Change) -> Inventory:
+def _set_redundancy(world: Draft, change: Change) -> None:
     asked = change.body["properties"]["redundancySettings"]
     vault = replace(
-        world.vaults[key(change.target)],
+        world.get("vaults", change.target),
         redundancy=asked["standardTierStorageRedundancy"],
         cross_region_restore=asked["crossRegionRestore"] == "Enabled",
     )
-    return replace(world, vaults=_with(world.vaults, change.target, vault))
+    world.put("vaults", vault)
 
 
-def _create_policy(world: Inventory, change: Change) -> Inventory:
+def _create_policy(world: Draft, change: Change) -> None:
     given = change.body["properties"]
     made = Policy(
         id=change.target,
@@ -107,18 +148,18 @@ def _create_policy(world: Inventory, change: Change) -> Inventory:
         terms=terms(given),
         properties=given,
     )
-    return replace(world, policies=_with(world.policies, change.target, made))
+    world.put("policies", made)
 
 
-def _discover(world: Inventory, _: Change) -> Inventory:
-    return world
+def _discover(_: Draft, __: Change) -> None:
+    return
 
 
-def _protect(world: Inventory, change: Change) -> Inventory:
+def _protect(world: Draft, change: Change) -> None:
     # The id of an item that was there already has the service's casing.
     vault_id = change.target[: change.target.lower().index("/backupfabrics/")]
     asked = change.body["properties"]
-    item = world.items.get(key(change.target)) or ProtectedItem(
+    item = world.get("items", change.target) or ProtectedItem(
         id=change.target, name=_name(change), vault_id=vault_id, source_id=asked["sourceResourceId"]
     )
     item = replace(
@@ -127,32 +168,30 @@ def _protect(world: Inventory, change: Change) -> Inventory:
         protection="on",
         protection_state="IRPending" if item.last_backup_time is None else "Protected",
     )
-    vaults = world.vaults
-    if vault := vaults.get(key(vault_id)):
-        vaults = _with(vaults, vault_id, replace(vault, redundancy_locked=True))
-    return replace(world, items=_with(world.items, change.target, item), vaults={**vaults})
+    world.put("items", item)
+    if vault := world.get("vaults", vault_id):
+        world.put("vaults", replace(vault, redundancy_locked=True))
 
 
-def _undelete(world: Inventory, change: Change) -> Inventory:
-    item = world.items.get(key(change.target))
-    if item is None or not item.soft_deleted:
-        # Brought back by an earlier try, and perhaps protected since.
-        return world
-    back = replace(item, soft_deleted=False, policy_id="", protection="stopped", protection_state="ProtectionStopped")
-    return replace(world, items=_with(world.items, change.target, back))
+def _undelete(world: Draft, change: Change) -> None:
+    item = world.get("items", change.target)
+    # Else it was brought back by an earlier try, and perhaps protected since.
+    if item is not None and item.soft_deleted:
+        stopped = {"policy_id": "", "protection": "stopped", "protection_state": "ProtectionStopped"}
+        world.put("items", replace(item, soft_deleted=False, **stopped))
 
 
-def _change_policy(world: Inventory, change: Change) -> Inventory:
-    item = world.items.get(key(change.target))
+def _change_policy(world: Draft, change: Change) -> None:
+    item = world.get("items", change.target)
     if item is None:
-        return world
+        return
     gone = set(change.facts["lost_points"])
     kept = tuple(point for point in item.points or () if point.isoformat() not in gone)
-    moved = replace(item, policy_id=change.body["properties"]["policyId"], points=None if item.points is None else kept)
-    return replace(world, items=_with(world.items, change.target, moved))
+    points = None if item.points is None else kept
+    world.put("items", replace(item, policy_id=change.body["properties"]["policyId"], points=points))
 
 
-def _add_security_rule(world: Inventory, change: Change) -> Inventory:
+def _add_security_rule(world: Draft, change: Change) -> None:
     asked = change.body["properties"]
     rule = SecurityRule(
         name=change.facts["rule"],
@@ -165,18 +204,18 @@ def _add_security_rule(world: Inventory, change: Change) -> Inventory:
         ports=tuple(asked["destinationPortRanges"]),
         source_ports=(asked["sourcePortRange"],),
     )
-    group = world.nsgs[key(change.target)]
+    group = world.get("nsgs", change.target)
     # Sorted, so that the same rules compare equal whatever order the service lists them in.
     rules = {each.name.lower(): each for each in group.rules} | {rule.name.lower(): rule}
     ordered = tuple(sorted(rules.values(), key=lambda each: (each.direction, each.priority)))
-    return replace(world, nsgs=_with(world.nsgs, change.target, replace(group, rules=ordered)))
+    world.put("nsgs", replace(group, rules=ordered))
 
 
 def _name(change: Change) -> str:
     return change.target.rsplit("/", 1)[-1]
 
 
-EFFECTS: dict[str, Callable[[Inventory, Change], Inventory]] = {
+EFFECTS: dict[str, Callable[[Draft, Change], None]] = {
     "register-provider": _register_provider,
     "create-resource-group": _create_resource_group,
     "create-vault": _create_vault,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from runbook_lib.checks import Assessment, assess, goes_on, policy_change, verdicts
+from runbook_lib.checks import Assessment, assessment_on, goes_on, policy_change, verdicts_on
 from runbook_lib.checks.prerequisites import ENABLING_FAILED
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
@@ -95,11 +95,9 @@ def changing(inventory: Inventory, asked: Parameters) -> tuple[ProtectedItem, ..
     """
     List the items of the selected VMs that are to come under another policy than the one that they have.
     """
-    chosen = select(inventory, asked)
-    assessment = assess(inventory, chosen, asked)
-    judged = verdicts(assessment.findings)
-    going = (vm for vm in chosen if goes_on(vm, judged[vm.id][0], asked))
-    entries = ((entry_of(inventory, vm), assessment.placement[key(vm.id)]) for vm in going)
+    placement, judged = assessment_on(inventory, asked).placement, verdicts_on(inventory, asked)
+    going = (vm for vm in select(inventory, asked) if goes_on(vm, judged[vm.id][0], asked))
+    entries = ((entry_of(inventory, vm), placement[key(vm.id)]) for vm in going)
     return tuple(
         entry
         for entry, place in entries

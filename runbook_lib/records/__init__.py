@@ -20,7 +20,7 @@ from runbook_lib.records.arm import (
     Vault,
 )
 from runbook_lib.records.base import Resource, id_part, key, resource_group_of, subscription_of
-from runbook_lib.records.codec import decode, digest, encode, material
+from runbook_lib.records.codec import decode, digest, encode, material, opened
 from runbook_lib.records.flow import Change, Finding, Plan, Status, Step, Verdict, VmVerdict
 from runbook_lib.records.machines import (
     Agent,
@@ -93,6 +93,7 @@ __all__ = [
     "id_part",
     "key",
     "material",
+    "opened",
     "resource_group_of",
     "subscription_of",
 ]

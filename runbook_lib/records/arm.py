@@ -5,11 +5,11 @@ Subscriptions, vaults, what they hold, and the inventory of all. Imports `base`,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from runbook_lib.records.base import VOLATILE, Resource, key
 from runbook_lib.records.machines import KeyVault, ManagedDisk, VirtualMachine
@@ -37,6 +37,8 @@ __all__ = [
     "Unread",
     "Vault",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +251,26 @@ class Inventory:
     locks: dict[str, Lock] = field(default_factory=dict)
     service_tags: dict[str, ServiceTagsList] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
+
+    def derive(self, asked: object, what: str, make: Callable[[], T]) -> T:
+        """
+        Return what follows from this inventory and from what is asked for: made once, and anew when something else is
+        asked for.
+
+        Args:
+            what: names it among all that is derived.
+        """
+        if self._derived.get("asked") != asked:
+            self._derived.clear()
+            self._derived["asked"] = asked
+        if what not in self._derived:
+            self._derived[what] = make()
+        found: T = self._derived[what]
+        return found
+
+    @cached_property
+    def _derived(self) -> dict[str, Any]:
+        return {}
 
     def items_of(self, vm_id: str) -> tuple[ProtectedItem, ...]:
         """

@@ -11,34 +11,55 @@ import hashlib
 import json
 import types
 import typing
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
 
-__all__ = ["decode", "digest", "encode", "material"]
+__all__ = ["decode", "digest", "encode", "material", "opened"]
 
 T = TypeVar("T")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+# Reads one kind of value; raises `_Misfit`.
+_Decoder = Callable[[Any], Any]
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+# How far down `digest` takes a value apart: down to the changes of a plan's steps and the states of their worlds, where
+# there are many.
+_DEEP = 2
+_MANY = 100
 
 
 def encode(value: Any) -> Any:
     """
     Turn records, and containers of them, into what `json.dump` takes.
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            each.name: encode(here) for each in fields(value) if (here := getattr(value, each.name)) != _default(each)
-        }
-    if isinstance(value, dict):
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
         return {str(name): encode(here) for name, here in value.items()}
-    if isinstance(value, (list, tuple)):
+    if kind in (tuple, list):
         return [encode(here) for here in value]
+    if (known := _defaults(kind)) is not None:
+        return {name: encode(here) for name, default in known if (here := getattr(value, name)) != default}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
     return value
+
+
+def opened(value: Any) -> Any:
+    """
+    Turn a record into a mapping of its fields as `encode` does, but leave what is in them as it is.
+    """
+    kind: Any = type(value)
+    known = _defaults(kind)
+    if known is None:
+        return value
+    return {name: here for name, default in known if (here := getattr(value, name)) != default}
 
 
 def decode(kind: type[T], data: Any) -> T:
@@ -48,7 +69,10 @@ def decode(kind: type[T], data: Any) -> T:
     Raises:
         ValueError: a field is missing, unknown or of another type; the message names the field.
     """
-    return cast(T, _decode(kind, data, kind.__name__))
+    try:
+        return cast(T, _decoder(cast(Any, kind))(data))
+    except _Misfit as error:
+        raise ValueError(f"{kind.__name__}{''.join(reversed(error.place))}: {error.problem}") from error.__cause__
 
 
 def material(record: Any) -> dict[str, Any]:
@@ -57,42 +81,79 @@ def material(record: Any) -> dict[str, Any]:
 
     Ids differ in case between the service's own answers, so they are compared as keys.
     """
-    plain = {
-        each.name: encode(_lasting(getattr(record, each.name)))
-        for each in fields(record)
-        if not each.metadata.get("volatile") and each.name != "name"
-    }
-    return cast(dict[str, Any], _fold_ids(plain))
+    kind: Any = type(record)
+    return {name: _lasting(getattr(record, name)) for name in _material_fields(kind) if name != "name"}
 
 
 def _lasting(value: Any) -> Any:
     """
-    Put the default into every field, of records inside a record, that changes by itself.
+    Encode *value* without the fields, of records inside a record, that change by themselves, and with ids as keys.
     """
-    if isinstance(value, tuple):
-        return tuple(_lasting(each) for each in value)
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    return replace(value, **{each.name: _default(each) for each in fields(value) if each.metadata.get("volatile")})
+    kind: Any = type(value)
+    if kind is str:
+        return value.lower().rstrip("/") if value[:15].lower() == "/subscriptions/" else value
+    if kind is dict:
+        return {str(name): _lasting(here) for name, here in value.items()}
+    if kind in (tuple, list):
+        return [_lasting(here) for here in value]
+    if (known := _defaults(kind)) is not None:
+        lasting = _material_fields(kind)
+        return {
+            name: _lasting(here)
+            for name, default in known
+            if name in lasting and (here := getattr(value, name)) != default
+        }
+    return encode(value)
 
 
 def digest(value: Any) -> str:
     """
     Return the sha256 of the canonical JSON form (sorted keys, no white space).
     """
-    canonical = json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # JSON from Azure can hold half a surrogate pair, which UTF-8 cannot.
-    return hashlib.sha256(canonical.encode(errors="backslashreplace")).hexdigest()
+    hashed = hashlib.sha256()
+    for piece in _canonical(value, 0):
+        # JSON from Azure can hold half a surrogate pair, which UTF-8 cannot.
+        hashed.update(piece.encode(errors="backslashreplace"))
+    return hashed.hexdigest()
 
 
-def _fold_ids(value: Any) -> Any:
-    if isinstance(value, str) and value.lower().startswith("/subscriptions/"):
-        return value.lower().rstrip("/")
+def _canonical(value: Any, depth: int) -> Iterator[str]:
+    """
+    Write *value* in pieces, so that a plan of 50,000 VMs is never in memory as one text.
+    """
+    taken = opened(value)
+    large = isinstance(taken, dict | list | tuple) and (depth == 0 or taken is not value or len(taken) > _MANY)
+    if depth > _DEEP or not large:
+        yield _CANONICAL(encode(value))
+        return
+    value = taken
     if isinstance(value, dict):
-        return {name: _fold_ids(here) for name, here in value.items()}
-    if isinstance(value, list):
-        return [_fold_ids(here) for here in value]
-    return value
+        between = "{"
+        for name in sorted(value):
+            yield f"{between}{_CANONICAL(name)}:"
+            yield from _canonical(value[name], depth + 1)
+            between = ","
+        yield "{}" if between == "{" else "}"
+        return
+    between = "["
+    for here in value:
+        yield between
+        yield from _canonical(here, depth + 1)
+        between = ","
+    yield "[]" if between == "[" else "]"
+
+
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...] | None:
+    """
+    Return the fields of a record with their defaults; None for what is no record.
+    """
+    return tuple((each.name, _default(each)) for each in fields(kind)) if is_dataclass(kind) else None
+
+
+@cache
+def _material_fields(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if not each.metadata.get("volatile"))
 
 
 def _default(each: Field[Any]) -> Any:
@@ -103,66 +164,129 @@ def _default(each: Field[Any]) -> Any:
     return MISSING
 
 
+class _Misfit(Exception):
+    """
+    A value that is not what its place asks for.
+
+    Attributes:
+        place: parts of its path, the innermost first.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.place: list[str] = []
+
+
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _decode(kind: Any, data: Any, place: str) -> Any:
+def _decoder(kind: Any) -> _Decoder:
+    """
+    Make the reader of a kind: once, for a file holds a hundred thousand records of it.
+    """
     origin = typing.get_origin(kind)
     if kind is Any:
-        return data
+        return lambda data: data
     if origin in (typing.Union, types.UnionType):
-        return _decode_union(typing.get_args(kind), data, place)
+        return _optional(typing.get_args(kind))
     if is_dataclass(kind):
-        return _decode_record(cast(type, kind), data, place)
+        return _record(cast(type, kind))
     if origin is tuple:
-        (each, *_) = typing.get_args(kind)
-        return tuple(_decode(each, here, f"{place}[{n}]") for n, here in enumerate(_expect(list, data, place)))
+        return _row(_decoder(typing.get_args(kind)[0]))
     if origin is dict:
-        _, each = typing.get_args(kind)
-        return {name: _decode(each, here, f"{place}.{name}") for name, here in _expect(dict, data, place).items()}
+        return _mapping(_decoder(typing.get_args(kind)[1]))
     if kind is datetime:
-        return _decode_time(_expect(str, data, place), place)
+        return _time
     if isinstance(kind, type) and issubclass(kind, Enum):
-        try:
-            return kind(data)
-        except ValueError as error:
-            raise ValueError(f"{place}: {data!r} is none of {[each.value for each in kind]}") from error
-    return _expect(kind, data, place)
+        return _choice(kind)
+    return lambda data: _expect(kind, data)
 
 
-def _decode_time(data: str, place: str) -> datetime:
-    try:
-        read = datetime.fromisoformat(data)
-    except ValueError as error:
-        raise ValueError(f"{place}: not an ISO 8601 time: {data!r}") from error
-    if read.tzinfo is None:
-        raise ValueError(f"{place}: a time without its zone: {data!r}")
+def _record(kind: type) -> _Decoder:
+    hints = typing.get_type_hints(kind)
+    readers: dict[str, _Decoder] = {}
+    needed = tuple(name for name, default in _defaults(kind) or () if default is MISSING)
+
+    def read(data: Any) -> Any:
+        if not readers:
+            # Now and not before, for a record may hold others of its own kind.
+            for each in fields(kind):
+                readers[each.name] = _decoder(hints[each.name])
+        given = _expect(dict, data)
+        made: dict[str, Any] = {}
+        for name, here in given.items():
+            if name not in readers:
+                raise _Misfit(f"unknown field {min(given.keys() - readers.keys())!r}")
+            try:
+                made[name] = readers[name](here)
+            except _Misfit as error:
+                error.place.append(f".{name}")
+                raise
+        for name in needed:
+            if name not in made:
+                raise _Misfit(f"missing field {name!r}")
+        return kind(**made)
+
     return read
 
 
-def _decode_record(kind: type, data: Any, place: str) -> Any:
-    given = _expect(dict, data, place)
-    hints = _hints(kind)
-    known = {each.name: each for each in fields(kind)}
-    if unknown := sorted(given.keys() - known.keys()):
-        raise ValueError(f"{place}: unknown field {unknown[0]!r}")
-    if missing := [n for n, each in known.items() if n not in given and _default(each) is MISSING]:
-        raise ValueError(f"{place}: missing field {missing[0]!r}")
-    return kind(**{name: _decode(hints[name], here, f"{place}.{name}") for name, here in given.items()})
+def _row(reader: _Decoder) -> _Decoder:
+    def read(data: Any) -> Any:
+        rows, made = _expect(list, data), []
+        try:
+            for each in rows:
+                made.append(reader(each))
+        except _Misfit as error:
+            error.place.append(f"[{len(made)}]")
+            raise
+        return tuple(made)
+
+    return read
 
 
-def _decode_union(choices: tuple[Any, ...], data: Any, place: str) -> Any:
-    if data is None and type(None) in choices:
-        return None
-    (kind, *rest) = [each for each in choices if each is not type(None)]
-    if rest:
-        raise TypeError(f"{place}: only optional unions are supported")
-    return _decode(kind, data, place)
+def _mapping(reader: _Decoder) -> _Decoder:
+    def read(data: Any) -> Any:
+        made = {}
+        for name, here in _expect(dict, data).items():
+            try:
+                made[name] = reader(here)
+            except _Misfit as error:
+                error.place.append(f".{name}")
+                raise
+        return made
+
+    return read
 
 
-def _expect(kind: type, data: Any, place: str) -> Any:
+def _optional(choices: tuple[Any, ...]) -> _Decoder:
+    kinds = [each for each in choices if each is not type(None)]
+    if len(kinds) > 1:
+        raise TypeError(f"{kinds}: only optional unions are supported")
+    reader = _decoder(kinds[0])
+    return lambda data: None if data is None else reader(data)
+
+
+def _choice(kind: type[Enum]) -> _Decoder:
+    known = {each.value: each for each in kind}
+
+    def read(data: Any) -> Any:
+        if not isinstance(data, str) or data not in known:
+            raise _Misfit(f"{data!r} is none of {list(known)}")
+        return known[data]
+
+    return read
+
+
+def _time(data: Any) -> datetime:
+    try:
+        read = datetime.fromisoformat(_expect(str, data))
+    except ValueError as error:
+        raise _Misfit(f"not an ISO 8601 time: {data!r}") from error
+    if read.tzinfo is None:
+        raise _Misfit(f"a time without its zone: {data!r}")
+    return read
+
+
+def _expect(kind: type, data: Any) -> Any:
     if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
-        raise ValueError(f"{place}: {kind.__name__} expected, not {type(data).__name__}")
+        raise _Misfit(f"{kind.__name__} expected, not {type(data).__name__}")
     return data

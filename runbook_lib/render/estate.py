@@ -119,6 +119,7 @@ def machines(inventory: Inventory, vms: Iterable[VirtualMachine], language: str)
     """
     The VM agent and the backup extension of each VM, as the instance view has them.
     """
+    shown = list(vms)
     rows = [
         {
             "vm": vm.name,
@@ -130,7 +131,7 @@ def machines(inventory: Inventory, vms: Iterable[VirtualMachine], language: str)
             "extensions_allowed": _yes(vm.allow_extensions, language),
             "extension": _extension(vm, language),
         }
-        for vm in vms
+        for vm in shown
     ]
     columns = (
         "vm",
@@ -142,7 +143,9 @@ def machines(inventory: Inventory, vms: Iterable[VirtualMachine], language: str)
         "extensions_allowed",
         "extension",
     )
-    return Table(say("caption.machines", language), columns, rows, language)
+    # First those that nobody can tell the agent's state of, or that have none that works.
+    ranks = [int(vm.agent is not None and vm.agent.status == "Ready") for vm in shown]
+    return Table(say("caption.machines", language), columns, rows, language, ranks=ranks)
 
 
 def _extension(vm: VirtualMachine, language: str) -> str:

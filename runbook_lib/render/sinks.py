@@ -2,23 +2,30 @@
 Tables as HTML, plain text and CSV, and the one escape function for each sink. No widgets, no Jupyter.
 
 Text from Azure (names, tags, messages) is hostile until it has passed `escape`, `plain` or `csv_cell`.
-Imports pandas and `text`.
+Imports `text`, and pandas late.
 """
 
 from __future__ import annotations
 
+import csv
 import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from functools import cached_property
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 __all__ = ["Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
 
+# What a notebook shows of one table: it has up to nine of them, each as HTML and as text, and stays below 5 MB.
+MOST_ROWS = 200
+MOST_CHARACTERS = 120_000
+WIDEST = 400
 # Full-width forms count as well: spreadsheets of East Asian locales take them for the plain ones.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -89,7 +96,9 @@ class Table(Shown):
 
     Attributes:
         caption: what the table shows.
-        frame: its content; column names are ids of `column.<id>` texts.
+        columns: ids of `column.<id>` texts.
+        rows: its content, all of it.
+        whole: name of the file that has all rows, where only the first are shown.
     """
 
     def __init__(
@@ -99,30 +108,81 @@ class Table(Shown):
         rows: Iterable[Mapping[str, Any]],
         language: str = DEFAULT_LANGUAGE,
         notes: Sequence[str] = (),
+        ranks: Sequence[int] | None = None,
     ) -> None:
+        """
+        Make a table.
+
+        Args:
+            ranks: of each row; where only the first rows are shown, those of the lowest rank are.
+        """
         self.caption = caption
-        # Values stay what they are: pandas would turn whole numbers beside a None into fractions.
-        self.frame = pd.DataFrame(
-            [{name: row.get(name, "") for name in columns} for row in rows], columns=list(columns), dtype=object
-        )
+        self.columns = tuple(columns)
+        self.rows = [tuple(row.get(name, "") for name in columns) for row in rows]
         self.titles = [say(f"column.{name}", language) for name in columns]
         self.notes = tuple(notes)
+        self.whole = ""
+        self._language = language
+        self._ranks = ranks
 
-    def _cells(self) -> list[list[str]]:
-        return [[str(cell) for cell in row] for row in self.frame.itertuples(index=False, name=None)]
+    @cached_property
+    def frame(self) -> DataFrame:
+        """
+        The table for whoever wants to calculate with it.
+        """
+        # Imported here: it costs 0.3 s, and nothing that is shown needs it.
+        from pandas import DataFrame
+
+        # Values stay what they are: pandas would turn whole numbers beside a None into fractions.
+        return DataFrame(self.rows, columns=list(self.columns), dtype=object)
+
+    @property
+    def is_long(self) -> bool:
+        """
+        Whether there is more than a notebook should show.
+        """
+        return len(self._first) < len(self.rows)
+
+    @cached_property
+    def _first(self) -> list[int]:
+        """
+        The places of the rows that a notebook has room for, in the order in which it shows them.
+        """
+        places = list(range(len(self.rows)))
+        if self._ranks is not None:
+            places.sort(key=self._ranks.__getitem__)
+        characters = 0
+        for count, place in enumerate(places[:MOST_ROWS]):
+            characters += sum(len(str(cell)) for cell in self.rows[place])
+            if characters > MOST_CHARACTERS and count:
+                return places[:count]
+        return places[:MOST_ROWS]
+
+    def _shown(self) -> tuple[str, list[list[str]]]:
+        """
+        Return the caption and the cells of the rows that are shown: all of them, unless a file has the others.
+        """
+        places: Iterable[int] = range(len(self.rows))
+        caption = self.caption
+        if self.whole and self.is_long:
+            places = self._first
+            facts = {"shown": len(self._first), "count": len(self.rows), "file": self.whole}
+            cut = say("say.table_cut" if self._ranks is None else "say.table_cut_worst", self._language, **facts)
+            caption = f"{caption} {cut}"
+        return caption, [[str(cell) for cell in self.rows[each]] for each in places]
 
     def html(self) -> str:
         """
         Return a table whose first column heads its row.
         """
-        if not len(self.frame):
-            said = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-            return f"<p><b>{escape(self.caption)}</b></p>{said}"
-        head = "".join(f'<th scope="col" style="text-align:left">{escape(title)}</th>' for title in self.titles)
-        body = "\n".join(f"<tr>{_row(cells)}</tr>" for cells in self._cells())
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        if not self.rows:
+            return f"<p><b>{escape(self.caption)}</b></p>{notes}"
+        caption, rows = self._shown()
+        head = "".join(f'<th scope="col" style="text-align:left">{escape(title)}</th>' for title in self.titles)
+        body = "\n".join(f"<tr>{_row(cells)}</tr>" for cells in rows)
         return (
-            f'<table><caption style="text-align:left;font-weight:bold">{escape(self.caption)}</caption>\n'
+            f'<table><caption style="text-align:left;font-weight:bold">{escape(caption)}</caption>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{notes}"
         )
 
@@ -130,19 +190,26 @@ class Table(Shown):
         """
         Return aligned columns under the caption.
         """
-        if not len(self.frame):
-            return "\n".join([plain(self.caption), *(plain(note) for note in self.notes)])
-        rows = [self.titles, *([plain(cell) for cell in cells] for cells in self._cells())]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(self.titles))]
+        notes = [plain(note) for note in self.notes]
+        if not self.rows:
+            return "\n".join([plain(self.caption), *notes])
+        caption, shown = self._shown()
+        rows = [self.titles, *([plain(cell) for cell in cells] for cells in shown)]
+        # One cell of a whole page must not make every row that wide.
+        widths = [min(max(len(row[column]) for row in rows), WIDEST) for column in range(len(self.titles))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.insert(1, "  ".join("-" * width for width in widths))
-        return "\n".join([plain(self.caption), *lines, *(plain(note) for note in self.notes)])
+        return "\n".join([plain(caption), *lines, *notes])
 
-    def write_csv(self, path: Path) -> None:
+    def csv(self) -> str:
         """
-        Write the table for spreadsheets, quoted throughout.
+        Return all rows for spreadsheets, quoted throughout.
         """
-        self.frame.map(csv_cell).to_csv(path, index=False, quoting=1, lineterminator="\n")
+        written = StringIO()
+        writer = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([csv_cell(cell) for cell in row] for row in self.rows)
+        return written.getvalue()
 
 
 def _row(cells: Sequence[str]) -> str:

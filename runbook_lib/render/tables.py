@@ -48,6 +48,9 @@ __all__ = [
 
 BLOCKING = frozenset(check.id for check in CATALOGUE if check.effect == "blocks")
 INFORMING = frozenset(check.id for check in CATALOGUE if check.effect == "informs")
+# The worst first.
+_VERDICTS = tuple(Verdict)
+_STATUSES = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.PASS, Status.NOT_NEEDED)
 # Of more VMs than this, the same is said once.
 MANY = 2
 _FINDING = ("check", "status", "guide", "finding", "remedy")
@@ -114,7 +117,8 @@ def readiness(
         for each in now
     ]
     columns = ("vm", "resource_group", "region", "verdict", "projected", "why")
-    return Table(say("caption.readiness", language, count=len(rows)), columns, rows, language)
+    caption = say("caption.readiness", language, count=len(rows))
+    return Table(caption, columns, rows, language, ranks=[_VERDICTS.index(each.verdict) for each in now])
 
 
 def findings(
@@ -137,7 +141,10 @@ def findings(
         for values in counted
         if values in many
     ]
-    return Table(say("caption.findings", language), ("vm", "resource_group", *_FINDING), [*alone, *together], language)
+    rows_shown = [*alone, *together]
+    ranks = [_STATUSES.index(row["status"]) for row in rows_shown]
+    columns = ("vm", "resource_group", *_FINDING)
+    return Table(say("caption.findings", language), columns, rows_shown, language, ranks=ranks)
 
 
 def _passes(finding: Finding) -> bool:
@@ -259,17 +266,15 @@ def network(inventory: Inventory, found: Iterable[Finding], language: str) -> Ta
     """
     The outbound decision per VM, by today's service and by the guide.
     """
-    return Table(
-        say("caption.network", language),
-        ("vm", "resource_group", "status", "guide", "finding"),
-        [
-            machine(inventory, each.resource)
-            | {"status": each.status.value, "guide": each.guide.value, "finding": sentence(each, language)}
-            for each in found
-            if each.check == "network-outbound"
-        ],
-        language,
-    )
+    own = [each for each in found if each.check == "network-outbound"]
+    rows = [
+        machine(inventory, each.resource)
+        | {"status": each.status.value, "guide": each.guide.value, "finding": sentence(each, language)}
+        for each in own
+    ]
+    ranks = [min(_STATUSES.index(each.status), _STATUSES.index(each.guide)) for each in own]
+    columns = ("vm", "resource_group", "status", "guide", "finding")
+    return Table(say("caption.network", language), columns, rows, language, ranks=ranks)
 
 
 def prerequisites(
@@ -326,7 +331,8 @@ def comparison(
         for each in after
     ]
     columns = ("vm", "resource_group", "region", "before", "after", "why", "accepted_risk")
-    return Table(say("caption.comparison", language), columns, rows, language)
+    ranks = [_VERDICTS.index(each.verdict) for each in after]
+    return Table(say("caption.comparison", language), columns, rows, language, ranks=ranks)
 
 
 def differences(found: Iterable[Difference], language: str) -> Table:

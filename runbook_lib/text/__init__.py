@@ -66,7 +66,11 @@ def plain(value: object) -> str:
 
     A line break in a value would let it forge a line of its own, so it is shown too.
     """
-    return "".join(f"\\u{ord(each):04x}" if _commands(each) else each for each in str(value))
+    said = str(value)
+    # Of all that is printable nothing commands, and nearly everything is.
+    if said.isprintable():
+        return said
+    return "".join(f"\\u{ord(each):04x}" if _commands(each) else each for each in said)
 
 
 def _commands(character: str) -> bool:

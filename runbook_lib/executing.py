@@ -1,0 +1,110 @@
+"""
+How notebooks are executed: strict parameters, no widget state, and one kernel for a whole chain if there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine
+from papermill.inspection import _infer_parameters
+
+from runbook_lib.errors import InvalidParameters
+from runbook_lib.folder import GIVEN, SUPERVISED
+from runbook_lib.kernel import Kernel, environment, transport
+from runbook_lib.parameters import build
+
+__all__ = ["declared_parameters", "execute"]
+
+# papermill writes the notebook before and after each of its cells; once a second is as good for whoever looks on.
+_SAVE_EVERY = 1.0
+
+
+def execute(nb: NotebookNode, kernel_name: str, **options: Any) -> NotebookNode:
+    """
+    Check the parameters that papermill put into *nb*, then execute it.
+
+    Raises:
+        InvalidParameters: before a kernel starts.
+    """
+    _check(nb)
+    if "shared_kernel" in options:
+        # Evidence says nothing of the machine's folders.
+        name = Path(options["output_path"]).name
+        nb.metadata["papermill"] |= {"input_path": f"notebooks/{name}", "output_path": name}
+    given = ",".join(nb.metadata.get("papermill", {}).get("parameters", {}))
+    with environment({SUPERVISED: "1", GIVEN: given}):
+        executed: NotebookNode = _Engine.execute_notebook(nb, kernel_name, **options)
+        return executed
+
+
+class _Engine(NBClientEngine):  # type: ignore[misc]
+    """
+    papermill's own engine, in a kernel of its own or in a shared one.
+    """
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, *, shared_kernel: Kernel | None = None, **options: Any
+    ) -> None:
+        """
+        Execute in a kernel of its own, or in a shared one whose names and counter are reset first.
+
+        Widget state is not kept: it carries JavaScript that runs when the file is opened (measured).
+        """
+        settings = {"store_widget_state": False, "coalesce_streams": True} | options
+        settings.pop("execution_timeout", None)
+        if shared_kernel is None:
+            settings |= transport()
+            super().execute_managed_notebook(nb_man, kernel_name, **settings)
+            return
+        shared_kernel.reset()
+        known = {"log_output", "stdout_file", "stderr_file", "store_widget_state", "coalesce_streams"}
+        kept = {name: value for name, value in settings.items() if name in known}
+        client = PapermillNotebookClient(nb_man, km=shared_kernel.manager, startup_timeout=120, **kept)
+        client.kc = shared_kernel.client
+        with _saved_seldom(nb_man):
+            client.execute()
+
+
+@contextmanager
+def _saved_seldom(nb_man: Any) -> Iterator[None]:
+    """
+    Keep papermill from writing the notebook more than once a second; it does so at the end in any case.
+    """
+    save = nb_man.save
+
+    def seldom(**options: Any) -> None:
+        if (nb_man.now() - nb_man.last_save_time).total_seconds() >= _SAVE_EVERY:
+            save(**options)
+
+    nb_man.save = seldom
+    try:
+        yield
+    finally:
+        nb_man.save = save
+
+
+def _check(nb: NotebookNode) -> None:
+    """
+    Compare what was passed with what the notebook declares, and with the schema.
+    """
+    passed = dict(nb.metadata.get("papermill", {}).get("parameters", {}))
+    declared = declared_parameters(nb)
+    unknown = [name for name in passed if name not in declared]
+    problems = tuple(InvalidParameters("unknown_parameter", name=name, known=", ".join(declared)) for name in unknown)
+    if problems:
+        raise InvalidParameters(problems=problems)
+    build(passed)
+
+
+def declared_parameters(nb: NotebookNode) -> tuple[str, ...]:
+    """
+    List the names that a notebook's parameters cell assigns.
+    """
+    return tuple(each.name for each in _infer_parameters(nb))

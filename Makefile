@@ -64,6 +64,9 @@ faults: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.sandbox
 	PYTHONPATH=tests $(BIN)/python -m bench.readiness
+	PYTHONPATH=tests $(BIN)/python -m bench.calls
+	PYTHONPATH=tests $(BIN)/python -m bench.chain
+	PYTHONPATH=tests $(BIN)/python -m bench.size
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules tests/clients/node_modules

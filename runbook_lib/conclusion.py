@@ -109,13 +109,13 @@ def _of_the_plan(
 def _write_tables(
     folder: RunFolder, language: str, after: Inventory, comparison: render.Table, found: Sequence[Finding]
 ) -> None:
-    folder.save_table("comparison", comparison.csv())
-    folder.save_table("findings", render.findings(after, found, language, whole=True).csv())
-    folder.save_table("unread", render.unread(after, language).csv())
+    folder.save_table("comparison", comparison)
+    folder.save_table("findings", render.findings(after, found, language, whole=True))
+    folder.save_table("unread", render.unread(after, language))
     plan = folder.plan()
     if plan:
-        folder.save_table("plan", render.plan(plan.steps, "", language, folder.ended()).csv())
-        folder.save_table("plan-diff", render.diff(diff(plan.steps), "", language, whole=True).csv())
+        folder.save_table("plan", render.plan(plan.steps, "", language, folder.ended()))
+        folder.save_table("plan-diff", render.diff(diff(plan.steps), "", language, whole=True))
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """
 The run folder: what a run keeps on disk, and where the next notebook finds it. Imports `errors`, `evidence`, `journal`,
-`parameters` and `records`; knows nothing of Azure or Jupyter.
+`parameters`, `records` and `render`; knows nothing of Azure or Jupyter.
 """
 
 from __future__ import annotations
 
+import filecmp
 import itertools
 import os
 from collections import Counter
@@ -22,6 +23,7 @@ from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import plan_digest
 from runbook_lib.records import Inventory, Plan, Step, decode, digest, key
+from runbook_lib.render import Table
 
 __all__ = [
     "CHAINED",
@@ -241,15 +243,14 @@ class RunFolder:
             encoding = "utf-8-sig" if name.endswith(".ps1") else "utf-8"
             (place / name).write_text(content, encoding=encoding, newline="\n")
 
-    def save_table(self, name: str, content: str) -> None:
+    def save_table(self, name: str, table: Table) -> None:
         """
         Keep a whole table as CSV, in place of that of an earlier try.
         """
-        place = self.path / "tables"
-        place.mkdir(exist_ok=True)
-        (place / f"{name}.csv").write_text(content, encoding="utf-8", newline="")
+        self._tables.mkdir(exist_ok=True)
+        table.write_csv(self._tables / f"{name}.csv")
 
-    def add_table(self, name: str, content: str) -> str:
+    def add_table(self, name: str, table: Table) -> str:
         """
         Keep a whole table that a notebook shows the beginning of, beside others of its name: each output that names a
         file goes on naming the right one.
@@ -257,15 +258,16 @@ class RunFolder:
         Returns:
             The file's name, relative to the folder.
         """
-        for number in itertools.count(1):
-            numbered = name if number == 1 else f"{name}-{number}"
-            path = self.path / "tables" / f"{numbered}.csv"
-            if not path.exists():
-                self.save_table(numbered, content)
-                break
-            if path.read_bytes() == content.encode():
-                break
-        return f"tables/{numbered}.csv"
+        self.save_table(f"{name}.new", table)
+        new = self._tables / f"{name}.new.csv"
+        numbered = (self._tables / f"{name}{'' if number == 1 else f'-{number}'}.csv" for number in itertools.count(1))
+        kept = next(path for path in numbered if not path.exists() or filecmp.cmp(path, new, shallow=False))
+        new.replace(kept)
+        return kept.relative_to(self.path).as_posix()
+
+    @property
+    def _tables(self) -> Path:
+        return self.path / "tables"
 
     def plan(self) -> Plan | None:
         """

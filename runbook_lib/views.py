@@ -49,7 +49,7 @@ class Views(State):
         Keep a table that is too long for a notebook in the run folder, and show its beginning.
         """
         if table.is_long:
-            table.whole = self.folder.add_table(f"{self._number}-{name}", table.csv())
+            table.whole = self.folder.add_table(f"{self._number}-{name}", table)
         return table
 
     def prerequisites(self) -> render.Table:

@@ -230,7 +230,7 @@ def test_a_spreadsheet_gets_text_and_no_formula(hostile: str, tmp_path: Path) ->
     As many rows and cells as were written, none of them to be computed, all of them readable.
     """
     table = Table("", ("vm", "why"), [{"vm": hostile, "why": hostile}], LANGUAGE)
-    (tmp_path / "t.csv").write_text(table.csv(), encoding="utf-8", newline="")
+    table.write_csv(tmp_path / "t.csv")
     raw = (tmp_path / "t.csv").read_bytes().decode("utf-8")
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
         csv.field_size_limit(1 << 20)
@@ -439,5 +439,5 @@ def test_no_table_obeys_a_name(name: str, world: Inventory, tmp_path: Path) -> N
     shown = tables(world, **EVERYTHING, accept_risk={each.id: "known" for each in world.vms.values()})[name]
     assert_harmless(shown)
     if isinstance(shown, Table):
-        (tmp_path / "t.csv").write_text(shown.csv(), encoding="utf-8", newline="")
+        shown.write_csv(tmp_path / "t.csv")
         assert set() == commanding((tmp_path / "t.csv").read_text(encoding="utf-8"))

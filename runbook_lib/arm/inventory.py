@@ -322,6 +322,10 @@ def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
 
     def look(vault: Vault) -> Vault:
         body = reader.one(vault.id, SETTINGS, vault.id, "vaults")
+        known = replace(vault, **shapes.vault_settings(body, None))
+        if known.redundancy and inventory.held_in(vault.id):
+            # What it holds locks it: there is nothing left to ask, and Azure Backup counts its own reads.
+            return replace(known, redundancy_locked=True)
         path = f"{vault.id}/backupstorageconfig/vaultstorageconfig"
         storage = reader.one(vault.id, STORAGE, path, "backup")
         return replace(vault, **shapes.vault_settings(body, storage))

@@ -6,6 +6,7 @@ Imports `parameters` for the spelling of regions.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from runbook_lib.parameters import location_name
@@ -86,4 +87,5 @@ def located(row: Json) -> Json:
     """
     Return the fields of a `Resource` that has a region.
     """
-    return base(row) | {"location": location_name(as_text(row.get("location")))}
+    # One text for all that lie there: an estate has few regions and many resources.
+    return base(row) | {"location": sys.intern(location_name(as_text(row.get("location"))))}

@@ -44,10 +44,10 @@ def truth_table(inventory: Inventory, paths: Iterable[Path], language: str) -> T
     """
     found = list(paths)
     ordered = sorted(found, key=lambda path: (False, None, True).index(path.open))
-    rows = [_row(inventory, path, language) for path in ordered]
+    rows = (_row(inventory, path, language) for path in ordered)
     columns = ("vm", "resource_group", "nic", "destination", "decision", "route", "way_out", "needed", "guide")
     plain = sum(path.open is True for path in found)
-    notes = [say("say.truth_open", language, count=plain, total=len(rows)), say("say.admin_rules", language)]
+    notes = [say("say.truth_open", language, count=plain, total=len(found)), say("say.admin_rules", language)]
     if any(path.way == "default" for path in found):
         notes.append(say("say.default_access", language))
     return Table(say("caption.truth_table", language), columns, rows, language, notes=notes)

@@ -12,7 +12,7 @@ import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
@@ -201,15 +201,14 @@ class Table(Shown):
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join([plain(caption), *lines, *notes])
 
-    def csv(self) -> str:
+    def write_csv(self, path: Path) -> None:
         """
-        Return all rows for spreadsheets, quoted throughout.
+        Write all rows for spreadsheets, quoted throughout.
         """
-        written = StringIO()
-        writer = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([csv_cell(cell) for cell in row] for row in self.rows)
-        return written.getvalue()
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
+            writer.writerow(self.columns)
+            writer.writerows(map(csv_cell, row) for row in self.rows)
 
 
 def _row(cells: Sequence[str]) -> str:

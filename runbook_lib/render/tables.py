@@ -4,8 +4,9 @@ The tables of the runbook: from records to rows, every sentence from `text`.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from runbook_lib.checks import CATALOGUE
@@ -107,7 +108,7 @@ def readiness(
         then: verdicts on the projected inventory, by key.
     """
     grouped = _by_vm(found)
-    rows = [
+    rows = (
         machine(inventory, each.vm)
         | {
             "verdict": each.verdict.value,
@@ -115,9 +116,9 @@ def readiness(
             "why": why(each, grouped[key(each.vm)], language),
         }
         for each in now
-    ]
+    )
     columns = ("vm", "resource_group", "region", "verdict", "projected", "why")
-    caption = say("caption.readiness", language, count=len(rows))
+    caption = say("caption.readiness", language, count=len(now))
     return Table(caption, columns, rows, language, ranks=[_VERDICTS.index(each.verdict) for each in now])
 
 
@@ -131,38 +132,48 @@ def findings(
     Args:
         whole: one row for each VM and finding, as a file for machines has it.
     """
+    told: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def tell(each: Finding) -> tuple[str, ...]:
+        # Findings share their facts (see `checks.result`): what is the same is told once.
+        about = (each.check, each.case, each.status, each.guide, id(each.facts))
+        return told.get(about) or told.setdefault(about, _finding(each, language))
+
     shown = [each for each in found if (each.check in only if only else not _passes(each))]
-    rows = [(each, _finding(each, language)) for each in shown]
-    many = set() if whole else _said_of_many(rows)
-    alone = [machine(inventory, each.resource) | row for each, row in rows if tuple(row.values()) not in many]
-    counted = Counter(tuple(row.values()) for _, row in rows)
-    together = [
-        {"vm": say("say.many_vms", language, count=counted[values])} | dict(zip(_FINDING, values, strict=True))
-        for values in counted
-        if values in many
-    ]
-    rows_shown = [*alone, *together]
-    ranks = [_STATUSES.index(row["status"]) for row in rows_shown]
+    many = set() if whole else _said_of_many(shown, tell)
+    counted = Counter(map(tell, shown)) if many else Counter()
+    alone = [each for each in shown if tell(each) not in many]
+    together = [values for values in counted if values in many]
+    rows = itertools.chain(
+        (machine(inventory, each.resource) | dict(zip(_FINDING, tell(each), strict=True)) for each in alone),
+        (
+            {"vm": say("say.many_vms", language, count=counted[values])} | dict(zip(_FINDING, values, strict=True))
+            for values in together
+        ),
+    )
+    place = _FINDING.index("status")
+    ranks = [_STATUSES.index(each.status) for each in alone]
+    ranks += [_STATUSES.index(Status(values[place])) for values in together]
     columns = ("vm", "resource_group", *_FINDING)
-    return Table(say("caption.findings", language), columns, rows_shown, language, ranks=ranks)
+    return Table(say("caption.findings", language), columns, rows, language, ranks=ranks)
 
 
 def _passes(finding: Finding) -> bool:
     return {finding.status, finding.guide} <= {Status.PASS, Status.NOT_NEEDED}
 
 
-def _finding(finding: Finding, language: str) -> dict[str, str]:
-    return {
-        "check": say(f"check.{finding.check}.title", language),
-        "status": finding.status.value,
-        "guide": finding.guide.value,
-        "finding": sentence(finding, language),
-        "remedy": _remedy(finding, language),
-    }
+def _finding(finding: Finding, language: str) -> tuple[str, ...]:
+    return (
+        say(f"check.{finding.check}.title", language),
+        finding.status.value,
+        finding.guide.value,
+        sentence(finding, language),
+        _remedy(finding, language),
+    )
 
 
-def _said_of_many(rows: Iterable[tuple[Finding, dict[str, str]]]) -> set[tuple[str, ...]]:
-    counted = Counter(tuple(row.values()) for each, row in rows if each.check in INFORMING or _passes(each))
+def _said_of_many(shown: Iterable[Finding], tell: Callable[[Finding], tuple[str, ...]]) -> set[tuple[str, ...]]:
+    counted = Counter(tell(each) for each in shown if each.check in INFORMING or _passes(each))
     return {values for values, count in counted.items() if count > MANY}
 
 
@@ -267,11 +278,11 @@ def network(inventory: Inventory, found: Iterable[Finding], language: str) -> Ta
     The outbound decision per VM, by today's service and by the guide.
     """
     own = [each for each in found if each.check == "network-outbound"]
-    rows = [
+    rows = (
         machine(inventory, each.resource)
         | {"status": each.status.value, "guide": each.guide.value, "finding": sentence(each, language)}
         for each in own
-    ]
+    )
     ranks = [min(_STATUSES.index(each.status), _STATUSES.index(each.guide)) for each in own]
     columns = ("vm", "resource_group", "status", "guide", "finding")
     return Table(say("caption.network", language), columns, rows, language, ranks=ranks)
@@ -320,7 +331,7 @@ def comparison(
     The verdict on each VM before and after the run, and why it stands there now.
     """
     grouped = _by_vm(found)
-    rows = [
+    rows = (
         machine(inventory, each.vm)
         | {
             "before": before[key(each.vm)].value if key(each.vm) in before else say("say.unknown", language),
@@ -329,7 +340,7 @@ def comparison(
             "accepted_risk": each.accepted_risk,
         }
         for each in after
-    ]
+    )
     columns = ("vm", "resource_group", "region", "before", "after", "why", "accepted_risk")
     ranks = [_VERDICTS.index(each.verdict) for each in after]
     return Table(say("caption.comparison", language), columns, rows, language, ranks=ranks)

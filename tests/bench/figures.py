@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["Figure", "conditions", "report"]
@@ -38,11 +39,14 @@ def conditions() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, simulated Azure"
 
 
-def report(title: str, figures: list[Figure]) -> int:
+def report(title: str, figures: list[Figure], notes: Sequence[str] = ()) -> int:
     """
     Print *figures* and return the exit code: 0 when all targets are reached, else 1.
+
+    Args:
+        notes: what else is to be known of them: how they were measured, and figures without a target.
     """
-    lines = [f"{title} ({conditions()})"]
+    lines = [f"{title} ({conditions()})", *(f"  {note}" for note in notes)]
     lines += [
         f"  {each.what}: {each.value:.3g}{each.unit}, target <= {each.most:g}{each.unit}:"
         f" {'reached' if each.reached else 'MISSED'}"

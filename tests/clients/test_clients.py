@@ -58,7 +58,7 @@ def _outcome(server: SandboxServer, *command: str) -> dict[str, Any]:
 
 def _done(policy: str) -> dict[str, Any]:
     return {
-        "vms": 36,
+        "vms": 39,
         "vault": "Succeeded",
         "redundancy": "LocallyRedundant",
         "policy": policy,

@@ -174,4 +174,4 @@ def test_a_state_that_nobody_knows_how_to_mend_is_left_alone() -> None:
     world = ready(item(WEB, HELD, protection="protectionpaused", protection_state="ProtectionPaused"))
 
     assert [] == kinds(planned(world, accept_risk={WEB.id: "look"}))
-    assert ("FAIL", "error") == _finding(world, "protection")
+    assert ("FAIL", "suspended") == _finding(world, "protection")

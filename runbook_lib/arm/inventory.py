@@ -159,7 +159,9 @@ def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]
     }
     found = _keyed(lists(vms, f"providers/{vms}", "compute"), machines.virtual_machine)
     networks = lists("Microsoft.Network/virtualNetworks", f"{network}/virtualNetworks", "network")
+    regions = lists("Microsoft.Resources/locations", "locations", "subscriptions")
     return {
+        "locations": _keyed(regions, shapes.location),
         "providers": _keyed([provider] if provider else [], shapes.provider),
         "groups": _keyed(lists("Microsoft.Resources/resourceGroups", "resourcegroups", "resources"), shapes.group),
         "vms": {

@@ -15,12 +15,30 @@ from runbook_lib.placement import entry_of, vault_of
 from runbook_lib.policy import is_built_in
 from runbook_lib.records import Finding, Inventory, Lock, Status, Unread, VirtualMachine, key
 
-__all__ = ["LOCKS", "VAULTS", "locks", "policy_fit", "redundancy_locked", "vault_in_region"]
+__all__ = [
+    "LOCKS",
+    "RECOVERY_SERVICES",
+    "VAULTS",
+    "is_offered",
+    "locks",
+    "policy_fit",
+    "redundancy_locked",
+    "vault_in_region",
+]
 
-VAULTS = "Microsoft.RecoveryServices/vaults"
+RECOVERY_SERVICES = "Microsoft.RecoveryServices"
+VAULTS = f"{RECOVERY_SERVICES}/vaults"
 LOCKS = "Microsoft.Authorization/locks"
 # Support matrix for Azure Backup: VMs in a vault; az and Az PowerShell check the same number for a policy.
 MOST_VMS = 1000
+
+
+def is_offered(inventory: Inventory, vm: VirtualMachine) -> bool | None:
+    """
+    Tell whether vaults are offered in the VM's region; None where that could not be read.
+    """
+    provider = inventory.providers.get(key(f"/subscriptions/{vm.subscription}/providers/{RECOVERY_SERVICES}"))
+    return vm.location in provider.vault_locations if provider and provider.vault_locations else None
 
 
 def vault_in_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
@@ -33,6 +51,8 @@ def vault_in_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters)
         status, case = Status.PASS, "planned"
         if inventory.unread_under(vault_id, VAULTS):
             status, case = Status.UNKNOWN, "unread"
+        elif is_offered(inventory, vm) is False:
+            status, case = Status.FAIL, "not_offered"
         return result("vault-in-region", vm, status, case, vault=vault_id.rsplit("/", 1)[-1], location=vm.location)
     held = inventory.held_in(vault_id)
     facts: dict[str, Any] = {
@@ -40,7 +60,8 @@ def vault_in_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters)
         "location": vault.location,
         "redundancy": vault.redundancy or "unknown",
         "soft_delete": vault.soft_delete or "unknown",
-        "immutability": vault.immutability or "unknown",
+        # A vault that was never given one has no such setting in its answer.
+        "immutability": vault.immutability or ("not set" if vault.soft_delete else "unknown"),
         "held": held,
         "most": MOST_VMS,
     }
@@ -66,7 +87,8 @@ def redundancy_locked(inventory: Inventory, vm: VirtualMachine, asked: Parameter
     elif vault.redundancy_locked is None:
         status, case = Status.UNKNOWN, "unread"
     elif vault.redundancy_locked:
-        status, case = Status.WARN, "locked"
+        # What is protected there cannot just go to another vault.
+        status, case = Status.WARN, "locked_held" if entry_of(inventory, vm) else "locked"
     facts: dict[str, Any] = {"vault": vault.name, "from": vault.redundancy or "unknown", "to": asked.redundancy}
     return result("redundancy-locked", vm, status, case, guide=Status.NOT_NEEDED, **facts)
 

@@ -17,7 +17,8 @@ from runbook_lib.parameters import Parameters
 from runbook_lib.placement import place_of
 from runbook_lib.plan.drift import freeze, plan_digest
 from runbook_lib.plan.network import plan_network
-from runbook_lib.plan.wanted import Job, Notes, Wanted
+from runbook_lib.plan.reach import tell_reach
+from runbook_lib.plan.wanted import Job, Notes, Wanted, add_note
 from runbook_lib.policy import described, differences, is_built_in
 from runbook_lib.records import (
     Change,
@@ -191,29 +192,27 @@ def _subscription_name(world: Inventory, arm_id: str) -> str:
     return known.name if known else guid
 
 
-def _group_name(world: Inventory, vm: VirtualMachine) -> str:
-    # A subscription's list of VMs has the group in capitals.
-    known = world.groups.get(key(f"/subscriptions/{vm.subscription}/resourceGroups/{vm.resource_group}"))
-    return known.name if known else vm.resource_group
-
-
 def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
     for vault_id in _vaults(jobs):
         vault = world.vaults.get(key(vault_id))
-        if vault is None or (vault.redundancy, vault.cross_region_restore) == (
-            asked.redundancy,
-            asked.cross_region_restore,
-        ):
+        if vault is None:
+            continue
+        restore = asked.cross_region_restore
+        if restore and world.without_pair(vault.subscription, vault.location):
+            add_note(notes, id="no_pair", vault=vault.name, location=vault.location)
+            restore = False
+        if (vault.redundancy, vault.cross_region_restore) == (asked.redundancy, restore):
             continue
         facts = {
             "vault": vault.name,
             "subscription": _subscription_name(world, vault.id),
             "from": vault.redundancy or "unknown",
             "to": asked.redundancy,
-            "restore": "on" if asked.cross_region_restore else "off",
+            "restore": "on" if restore else "off",
+            "restore_now": "on" if vault.cross_region_restore else "off",
         }
-        if vault.cross_region_restore and not asked.cross_region_restore:
+        if vault.cross_region_restore and not restore:
             # It cannot be taken back, and holds the replication where it is (azure-contract, storage replication).
             notes.append({"id": "restore_kept"} | facts)
             continue
@@ -230,7 +229,7 @@ def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
                 "properties": {
                     "redundancySettings": {
                         "standardTierStorageRedundancy": asked.redundancy,
-                        "crossRegionRestore": "Enabled" if asked.cross_region_restore else "Disabled",
+                        "crossRegionRestore": "Enabled" if restore else "Disabled",
                     }
                 }
             },
@@ -311,7 +310,7 @@ def _plan_protection(world: Inventory, wanted: Wanted) -> Iterator[Change]:
                 },
                 facts={
                     "vm": job.vm.name,
-                    "group": _group_name(world, job.vm),
+                    "group": world.group_name(job.vm),
                     "vault": vault_id.rsplit("/", 1)[-1],
                     "policy": asked.policy_name,
                 },
@@ -324,4 +323,5 @@ _PLANNERS = (
     ("03", _plan_policies),
     ("04", _plan_protection),
     ("06", plan_network),
+    ("06", tell_reach),
 )

@@ -9,6 +9,7 @@ read is kept for display.
 from runbook_lib.records.arm import (
     BackupJob,
     Inventory,
+    Location,
     Lock,
     Policy,
     ProtectedItem,
@@ -48,6 +49,7 @@ __all__ = [
     "Inventory",
     "IpConfiguration",
     "LoadBalancer",
+    "Location",
     "Lock",
     "ManagedDisk",
     "NetworkInterface",

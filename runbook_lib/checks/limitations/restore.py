@@ -40,13 +40,19 @@ def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters) ->
     """
     vault_id = vault_of(inventory, vm, asked)
     vault = inventory.vaults.get(key(vault_id))
-    restorable = vault.cross_region_restore if vault else asked.cross_region_restore
+    redundancy = vault.redundancy if vault else asked.redundancy
+    status, case = Status.NOT_NEEDED, "geo" if redundancy == "GeoRedundant" else "in_region"
+    if inventory.without_pair(vm.subscription, vm.location):
+        case = "no_pair"
+    elif vault.cross_region_restore if vault else asked.cross_region_restore:
+        status, case = Status.PASS, "restorable"
     return result(
         "cross-region",
         vm,
-        Status.PASS if restorable else Status.NOT_NEEDED,
-        "restorable" if restorable else "in_region",
+        status,
+        case,
         guide=Status.WARN,
+        location=vm.location,
         vault=vault.name if vault else vault_id.rsplit("/", 1)[-1],
     )
 

@@ -13,11 +13,13 @@ from typing import Any
 from runbook_lib import checks, evidence, render
 from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
+from runbook_lib.placement import entry_of
 from runbook_lib.plan import Difference
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
+from runbook_lib.rights import Right
 from runbook_lib.selection import VMS, accepted_risk, select
 
-__all__ = ["conclude", "findings_on", "verdicts_on"]
+__all__ = ["conclude", "findings_on", "held_back", "verdicts_on"]
 
 
 def findings_on(inventory: Inventory, asked: Parameters) -> tuple[Finding, ...]:
@@ -37,21 +39,37 @@ def verdicts_on(inventory: Inventory, asked: Parameters, found: Sequence[Finding
     ]
 
 
+def held_back(inventory: Inventory, verdict: VmVerdict) -> bool:
+    """
+    Tell whether a VM's verdict alone keeps it from being enabled: `accept_risk` would let it go on.
+    """
+    if verdict.verdict not in (Verdict.BLOCKED, Verdict.UNDETERMINED) or verdict.accepted_risk:
+        return False
+    entry = entry_of(inventory, inventory.vms[key(verdict.vm)])
+    return entry is None or entry.protection == "stopped"
+
+
 def conclude(
-    folder: RunFolder, asked: Parameters, before: Inventory, after: Inventory, differences: Sequence[Difference]
+    folder: RunFolder,
+    asked: Parameters,
+    before: Inventory,
+    after: Inventory,
+    differences: Sequence[Difference],
+    rights: Sequence[Right],
 ) -> render.Table:
     """
     Compare what was read last with what was there before, and write what came of the run.
 
     Args:
         differences: where the world is not as the applied changes promised.
+        rights: what the plan needs, and whether the caller has it.
     """
     found_before, found = findings_on(before, asked), findings_on(after, asked)
     earlier = {key(vm): verdict for vm, (verdict, _) in checks.verdicts(found_before).items()}
     verdicts = verdicts_on(after, asked, found)
     mark = after.target.mark
     evidence.write_json(folder.path / "findings.json", {"target": mark, "before": found_before, "after": found})
-    outcome = {
+    outcome: dict[str, Any] = {
         "target": mark,
         "caller": after.target.caller,
         "complete": folder.complete,
@@ -61,12 +79,24 @@ def conclude(
         "verdicts": _verdict_rows(after, verdicts, earlier, found, asked.language),
         "differences": differences,
         "unread": after.unread,
+        "rights": {
+            "missing": [
+                {"step": each.step, "action": each.action, "scope": each.scope}
+                for each in rights
+                if each.granted is False
+            ],
+            "unknown": sum(each.granted is None for each in rights),
+        },
     }
     evidence.write_json(folder.path / "outcome.json", outcome | _of_the_plan(folder, asked, after, verdicts))
     evidence.write_json(folder.path / "environment.json", _environment(folder))
-    table = render.comparison(after, earlier, verdicts, found, asked.language)
-    _write_tables(folder, asked.language, after, table, found)
-    return table
+    place = folder.path / "tables"
+    place.mkdir(exist_ok=True)
+    whole = render.comparison(after, earlier, verdicts, found, asked.language, whole=True)
+    whole.write_csv(place / "comparison.csv")
+    _write_tables(folder, asked.language, after, found)
+    worse = render.worse(outcome["verdicts"], asked.language) if folder.ended() else []
+    return render.comparison(after, earlier, verdicts, found, asked.language, worse)
 
 
 def _verdict_rows(
@@ -86,6 +116,7 @@ def _verdict_rows(
             "why": render.why(each, grouped[key(each.vm)], language),
             "remedy": render.remedies(each, grouped[key(each.vm)], language),
             "machine": render.machine(after, each.vm),
+            "held_back": held_back(after, each),
         }
         for each in verdicts
     ]
@@ -95,13 +126,14 @@ def _of_the_plan(
     folder: RunFolder, asked: Parameters, after: Inventory, verdicts: Sequence[VmVerdict]
 ) -> dict[str, Any]:
     plan = folder.plan()
-    tried = folder.outcomes()
+    tried, failed = folder.outcomes(), folder.failures()
     applied = asked.apply or folder.applies or bool(tried)
     return {
         "applied": applied,
         "plan_digest": plan.digest if plan else "",
         "notes": render.notes(plan, asked.language) if plan else [],
         "changes": {"planned": len(plan.changes) if plan else 0} | tried,
+        "failures": render.failures(plan, failed, asked.language) if plan else [],
         "exit_code": evidence.exit_code(
             verdicts,
             applied=applied,
@@ -111,17 +143,13 @@ def _of_the_plan(
     }
 
 
-def _write_tables(
-    folder: RunFolder, language: str, after: Inventory, comparison: render.Table, found: Sequence[Finding]
-) -> None:
+def _write_tables(folder: RunFolder, language: str, after: Inventory, found: Sequence[Finding]) -> None:
     place = folder.path / "tables"
-    place.mkdir(exist_ok=True)
-    comparison.write_csv(place / "comparison.csv")
     render.findings(after, found, language, whole=True).write_csv(place / "findings.csv")
     render.unread(after, language).write_csv(place / "unread.csv")
     plan = folder.plan()
     if plan:
-        render.plan(plan.steps, "", language, folder.ended()).write_csv(place / "plan.csv")
+        render.plan(plan.steps, "", language, folder.results()).write_csv(place / "plan.csv")
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:

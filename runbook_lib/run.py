@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runbook_lib import evidence, render, ui
-from runbook_lib.applying import Progress, apply_plan, detail, raise_failed
+from runbook_lib.applying import Progress, apply_plan, raise_failed
 from runbook_lib.arm.apply import Applied
 from runbook_lib.conclusion import conclude
 from runbook_lib.errors import InvalidParameters, PlanRefused
@@ -117,7 +117,7 @@ class Run(Views):
             # Also after drift: the next plan must be made on the world as it is.
             self.read_again()
         language = self.asked.language
-        told = [(each.change, each.outcome, detail(each, language)) for each in ended]
+        told = [(each.change, each.outcome, render.failure(each.code, each.message, language)) for each in ended]
         table = render.results(self._number, told, language)
         raise_failed(ended, self.asked.language)
         return table
@@ -141,9 +141,11 @@ class Run(Views):
 
     def progress(self, each: Applied) -> str:
         """
-        Say in a line how a change ended.
+        Say in a line how a change ended, and why where it failed.
         """
         what = self._say(f"change.{each.change.kind}", **each.change.facts)
+        if each.code:
+            what = f"{what}: {render.failure(each.code, each.message, self.asked.language)}"
         return render.plain(self._say("say.progress_change", outcome=self._say(f"outcome.{each.outcome}"), what=what))
 
     # --- what is left behind -------------------------------------------------------------------------------------
@@ -165,7 +167,8 @@ class Run(Views):
             self.folder.save_plan(self.plan)
         self.read_again()
         self._read_back()
-        return conclude(self.folder, self.asked, self.before, self.inventory, self.differences())
+        rights, _ = self._held_rights(self.folder.plan() or self.plan)
+        return conclude(self.folder, self.asked, self.before, self.inventory, self.differences(), rights)
 
     def _read_back(self) -> None:
         """
@@ -179,11 +182,19 @@ class Run(Views):
 
     def show_differences(self) -> render.Shown:
         """
-        Show where the world is not as the plan promised; a run that wrote nothing promised nothing.
+        Show where the world is not as the plan promised, the changes that were not made among that; a run that wrote
+        nothing promised nothing.
         """
-        if not self.folder.ended():
+        ended = self.folder.ended()
+        if not ended:
             return render.Lines([self._say("say.nothing_written")])
-        return render.differences(self.differences(), self.asked.language)
+        plan = self.folder.plan()
+        missed = [
+            (change, ended.get(change.sha256, "pending"))
+            for change in (plan.changes if plan else ())
+            if ended.get(change.sha256) not in ("done", "adopted")
+        ]
+        return render.differences(self.differences(), missed, self.asked.language)
 
     def seal(self) -> render.Lines:
         """

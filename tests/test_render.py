@@ -116,7 +116,7 @@ ALLOWED = {
     "tbody": set(),
     "tr": set(),
     "th": {("scope", "col"), ("scope", "row"), ("style", "text-align:left")},
-    "td": {("style", "text-align:left")},
+    "td": {("style", "text-align:left"), ("style", "text-align:left;overflow-wrap:anywhere")},
     "p": set(),
     "b": set(),
 }
@@ -370,7 +370,30 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
     strange = listed(EVIL)
     strange = replace(strange, cloud=EVIL, tags=tuple(replace(each, change_number=EVIL) for each in strange.tags))
     with_list = replace(world, service_tags={key(strange.id): strange})
-    handed_out = [File(name=EVIL, whom="file.for_linux", count=1, does="file.agent_linux", content=EVIL)]
+    whom, does = "file.for_linux", "file.agent_linux"
+    handed_out = [File(name=EVIL, whom=whom, count=1, does=does, command=EVIL, content=EVIL)]
+    failed = {each.sha256: {"outcome": "failed", "code": EVIL, "message": EVIL} for each in made.changes}
+    outcome = {
+        "target": EVIL,
+        "counts": {"BLOCKED": 1},
+        "verdicts": [
+            {
+                "machine": {"vm": EVIL, "resource_group": EVIL},
+                "before": "READY",
+                "verdict": "BLOCKED",
+                "why": EVIL,
+                "remedy": EVIL,
+                "vm": EVIL,
+                "held_back": True,
+            }
+        ],
+        "applied": True,
+        "changes": {},
+        "failures": render.failures(made, failed, LANGUAGE),
+        "notes": [EVIL],
+        "rights": {"missing": [{"step": EVIL, "action": EVIL, "scope": EVIL}], "unknown": 1},
+        "unread": [{"what": EVIL, "scope": EVIL, "code": EVIL}],
+    }
     tracer = Tracer(world)
     paths = [path for each in machines for path in tracer.paths(each, SERVICES)]
     decision, hop = Decision(access="Deny", rule=EVIL, priority=100), Hop(type=EVIL, route=EVIL)
@@ -382,7 +405,7 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "findings": render.findings(world, found, LANGUAGE),
         "agent": render.findings(world, found, LANGUAGE, only=("agent",)),
         "plan": render.plan(made.steps, EVIL, LANGUAGE),
-        "ended": render.plan(made.steps, EVIL, LANGUAGE, {each.sha256: "done" for each in made.changes}),
+        "ended": render.plan(made.steps, EVIL, LANGUAGE, failed),
         "notes": Lines(render.notes(made, LANGUAGE)),
         "results": render.results("04", changes, LANGUAGE),
         "vaults": render.vaults(world, project(world, made.changes), ["westeurope"], LANGUAGE),
@@ -407,10 +430,11 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "precheck": render.precheck([(vm.id, "Failed", EVIL, EVIL, EVIL) for vm in machines], {}, world, LANGUAGE),
         "prerequisites": render.prerequisites(found, machines, world, LANGUAGE),
         "unread": render.unread(world, LANGUAGE),
-        "comparison": render.comparison(world, after, verdicts, found, LANGUAGE),
-        "differences": render.differences(apart, LANGUAGE),
+        "comparison": render.comparison(world, after, verdicts, found, LANGUAGE, [EVIL]),
+        "held_back": render.held_back(world, verdicts, found, LANGUAGE),
+        "differences": render.differences(apart, [(each, "failed") for each in made.changes], LANGUAGE),
+        "ending": Lines(render.ending(outcome, [EVIL], 80, LANGUAGE)),
         "parameter_values": render.parameter_values({"vault_name": EVIL, "accept_risk": {EVIL: EVIL}}, LANGUAGE),
-        "catalogue": render.catalogue(LANGUAGE),
     }
 
 
@@ -421,7 +445,9 @@ def test_there_is_a_table_here_for_every_function() -> None:
     functions = {name for name in render.__all__ if name[0].islower()}
     tried = {"ended": "plan", "agent": "findings"}
 
-    assert functions - {"csv_cell", "escape", "plain", "machine", "remedies", "sentence", "why"} == {
+    sinks, words = {"csv_cell", "escape", "plain"}, {"failure", "failures", "machine", "remedies", "sentence", "why"}
+
+    assert functions - sinks - words - {"check_lines", "worse"} == {
         tried.get(name, name) for name in tables(everything(), **EVERYTHING)
     }
 

@@ -3,16 +3,18 @@ What people see, as HTML, text and CSV: `sinks` escapes and lays out, `estate` a
 holds. No widgets.
 """
 
+from runbook_lib.render.catalogue import check_lines
+from runbook_lib.render.ending import ending, failure, failures, worse
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
 from runbook_lib.render.rights import precheck, rights
 from runbook_lib.render.sinks import Lines, Shown, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
-    catalogue,
     comparison,
     differences,
     findings,
+    held_back,
     network,
     notes,
     parameter_values,
@@ -29,14 +31,18 @@ __all__ = [
     "Lines",
     "Shown",
     "Table",
-    "catalogue",
+    "check_lines",
     "comparison",
     "csv_cell",
     "differences",
     "effective",
+    "ending",
     "escape",
+    "failure",
+    "failures",
     "files",
     "findings",
+    "held_back",
     "machine",
     "machines",
     "network",
@@ -58,4 +64,5 @@ __all__ = [
     "unread",
     "vaults",
     "why",
+    "worse",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from runbook_lib.placement import entry_of
 from runbook_lib.records import Inventory, Unread, key
 from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table
@@ -14,6 +15,9 @@ from runbook_lib.rights import Right, roles_for
 from runbook_lib.text import say
 
 __all__ = ["precheck", "rights"]
+
+# What the service says of a VM that a vault has an entry of, protection running or stopped.
+ALREADY = "VirtualMachineAlreadyProtected"
 
 
 def rights(
@@ -44,7 +48,8 @@ def rights(
         for (step, scope, granted), actions in sorted(grouped.items(), key=lambda each: (each[0][0], each[0][1]))
     ]
     missing = sum(right.granted is False for right in found)
-    notes = [say("say.rights_missing" if missing else "say.rights_enough", language, count=missing)] if found else []
+    enough = say("say.rights_enough", language, count=len(found))
+    notes = [say("say.rights_missing", language, count=missing) if missing else enough] if found else []
     if any(right.granted is None for right in found) and not missing:
         notes = [say("say.rights_unknown", language)]
     notes += [say("say.unread", language, what=gap.what, scope=gap.scope, code=gap.code) for gap in unread]
@@ -57,7 +62,11 @@ def _scope(inventory: Inventory, scope: str) -> str:
     parts = scope.split("/")
     known = inventory.subscriptions.get(key("/".join(parts[:3])))
     name = known.name if known else parts[2]
-    return f"{name}: {parts[4]}" if len(parts) > 4 else name
+    if len(parts) <= 4:
+        return name
+    # A subscription's list of VMs has the group in capitals.
+    group = inventory.groups.get(key(scope))
+    return f"{name}: {group.name if group else parts[4]}"
 
 
 def precheck(
@@ -77,12 +86,16 @@ def precheck(
         "unread": "say.precheck_unread",
     }
     for vm, status, code, message, feature in said:
+        detail = f"{code}: {message}" if code else message
+        entry = entry_of(inventory, inventory.vms[key(vm)])
+        if entry and code == ALREADY:
+            detail = f"{detail.rstrip('.')}. {say('say.precheck_resumes', language)}"
         rows.append(
             machine(inventory, vm)
             | {
                 "verdict": verdicts.get(key(vm), ""),
                 "service": say(own[status], language) if status in own else status,
-                "detail": f"{code}: {message}" if code else message,
+                "detail": detail,
                 "feature": feature,
             }
         )

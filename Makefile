@@ -11,7 +11,7 @@ ifndef RUN_DIR
 RUN_DIR := runs/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell $(PYTHON) -c 'import os; print(os.urandom(3).hex())')
 endif
 
-.PHONY: run test lab lint e2e screenshots docs fidelity clients bench clean
+.PHONY: run test lab lint e2e screenshots docs fidelity clients faults bench clean
 
 # The main job on a fresh copy of the example estate. That some of its VMs are blocked (exit code 3) is what it shows.
 run: $(VENV)/run.stamp
@@ -20,7 +20,7 @@ run: $(VENV)/run.stamp
 
 # Everything that needs nothing but Python.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto -m "not e2e and not clients" tests
+	$(BIN)/python -m pytest -n auto -m "not e2e and not clients and not faults" tests
 
 lab: $(VENV)/run.stamp
 	JUPYTER_CONFIG_PATH=$(CURDIR)/jupyter $(BIN)/jupyter lab notebooks/00_start.ipynb
@@ -55,6 +55,10 @@ fidelity: $(VENV)/dev.stamp $(OAV)
 clients: $(VENV)/dev.stamp $(JS) $(OLDER)/older.stamp
 	RUNBOOK_ROAD=http $(BIN)/python -m pytest tests/sandbox
 	RUNBOOK_OLDER=$(OLDER) $(BIN)/python -m pytest -m clients tests/clients
+
+# Every ARM call of the job meets every fault; with the recorded bodies of errors where RUNBOOK_REFERENCE has them.
+faults: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q -n auto -m faults tests/faults
 
 # What things cost, as ratios measured in one run; exits with 1 when a target is missed.
 bench: $(VENV)/dev.stamp

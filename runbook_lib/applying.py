@@ -18,6 +18,7 @@ from runbook_lib.errors import RunbookError, WriteFailed
 from runbook_lib.folder import RunFolder, state_path
 from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
+from runbook_lib.plan import ENABLING
 from runbook_lib.records import Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say
 
@@ -148,7 +149,7 @@ def _refused(observed: Inventory, asked: Parameters, step: Step) -> dict[str, st
     """
     Say which VMs of a step may no longer be enabled, by the key of their item: their verdict is drawn once more.
     """
-    protecting = [change for change in step.changes if change.kind == "protect"]
+    protecting = [change for change in step.changes if change.kind in {*ENABLING, "undelete"}]
     if not protecting:
         return {}
     found = findings_on(observed, asked)

@@ -16,15 +16,19 @@ from typing import Any
 
 import papermill
 from jupyter_client.manager import KernelManager
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import load_notebook_node
 
 from runbook_lib import errors, evidence
 from runbook_lib.applying import Progress
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError
+from runbook_lib.arm.apply import check_plan
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import declared_parameters, environment, start_kernel
 from runbook_lib.parameters import Parameters
+from runbook_lib.plan import Difference, world_moved
+from runbook_lib.records import Plan
 from runbook_lib.run import Run
 from runbook_lib.text import say
 
@@ -33,6 +37,8 @@ __all__ = ["ChainResult", "notebook_path", "run_chain"]
 # More changes than this are told of in sums, every so many seconds.
 MOST_LINES = 60
 SECONDS = 5.0
+# More would not be read on a terminal; the plan has to be made anew in any case.
+MOST_DIFFERENCES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +71,13 @@ def notebook_path(name: str) -> Path:
     return path
 
 
-def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None]) -> ChainResult:
+def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None], given: Plan | None = None) -> ChainResult:
     """
     Run the whole job: plan, apply if `asked.apply`, read back, seal.
 
     Args:
         out: the run folder; a new one, or that of a run that did not end.
+        given: a plan to apply in place of one that is made anew.
         progress: called with a line of text as work goes on.
 
     Raises:
@@ -81,8 +88,10 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None]) -> 
         raise InvalidParameters("run_sealed", name="run_dir", resource=str(out))
     for name in NOTEBOOKS:
         notebook_path(name)
-    folder.begin(applies=asked.apply)
+    folder.begin(applies=asked.apply, given=given)
     folder.save_parameters(asked)
+    if plan := folder.given_plan():
+        _check_given(plan, Run(folder, asked))
     # The run folder is named relative to the kernel's place, so that no path of this machine gets into the evidence.
     with environment({CHAINED: "1", SUPERVISED: "1"}):
         kernel = start_kernel(out.resolve().parent)
@@ -102,13 +111,46 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None]) -> 
     return ChainResult(folder=out, outcome=outcome, digest=digest)
 
 
+def _check_given(plan: Plan, run: Run) -> None:
+    """
+    Refuse a plan that was made for another target or another world, before a notebook is executed.
+
+    Raises:
+        PlanRefused, Drift: nothing was sent.
+    """
+    check_plan(plan, run.session)
+    try:
+        differences = world_moved(plan, run.before)
+    except InvalidParameters as error:
+        # What could be selected when the plan was made is gone.
+        raise Drift("plan_selection", problem=str(error)) from error
+    if differences:
+        raise Drift(
+            "plan_moved",
+            differences=" ".join(_moved(each, run.asked.language) for each in differences[:MOST_DIFFERENCES]),
+            more=max(0, len(differences) - MOST_DIFFERENCES),
+        )
+
+
+def _moved(each: Difference, language: str) -> str:
+    return say(
+        "say.moved",
+        language,
+        resource=each.resource,
+        field=each.field or "existence",
+        expected=each.expected,
+        found=each.found,
+    )
+
+
 def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]) -> RunbookError | None:
     """
     Apply the plan step by step; return what stopped it, if a step was refused.
     """
     run = Run(folder, asked)
     plan = run.plan
-    folder.save_plan(plan)
+    if folder.given_plan() is None:
+        folder.save_plan(plan)
     numbers = [step.number for step in plan.steps]
     progress(say("say.progress_apply", asked.language, steps=", ".join(numbers), count=len(plan.changes)))
     try:
@@ -156,6 +198,9 @@ def _execute(
         )
     except PapermillExecutionError as error:
         raise _as_ours(error, name) from error
+    except DeadKernelError as error:
+        # Killed, or out of memory: what was done is on record, and the run can go on.
+        raise WriteFailed("kernel_died", resource=str(folder.path), notebook=name) from error
     finally:
         if target.exists():
             _without_paths(target, name)

@@ -21,7 +21,7 @@ import click
 import yaml
 
 from runbook_lib import evidence
-from runbook_lib.errors import InvalidParameters, RunbookError, WriteFailed
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
 from runbook_lib.parameters import Parameters, build, from_text, schema
 from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runbook_lib.chain import ChainResult
+    from runbook_lib.records import Plan
 
 __all__ = ["main"]
 
@@ -102,10 +103,7 @@ def run(
         raise InvalidParameters("estate_on_azure", name="estate")
     if asked.run_dir:
         raise InvalidParameters("run_dir_option", name="run_dir")
-    folder = (out or _new_folder()).resolve()
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        raise InvalidParameters("run_dir_taken", name="--out", resource=str(folder))
-    return _run(asked, folder, estate, as_json)
+    return _run(asked, _free_folder(out), estate, as_json)
 
 
 @main.command()
@@ -121,20 +119,62 @@ def resume(run_dir: Path, as_json: bool) -> int:
     return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), "", as_json)
 
 
-def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
+@main.command()
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder of the application.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
+@_exits
+def apply(plan: Path, out: Path | None, as_json: bool) -> int:
+    """
+    Apply a saved plan, a plan.json or the run folder that has it, exactly as it is: refused if the world moved.
+    """
+    from runbook_lib.folder import read_plan
+    from runbook_lib.plan import plan_digest
+
+    path = plan / "plan.json" if plan.is_dir() else plan
+    if not path.is_file():
+        raise InvalidParameters("plan_missing", name="PLAN", resource=str(path))
+    given = read_plan(path)
+    if plan_digest(given) != given.digest:
+        raise PlanRefused("plan_edited", digest=given.digest)
+    asked = build(given.parameters | {"apply": True})
+    folder = _free_folder(out)
+    planned_on = _own_sandbox(path.resolve().parent)
+    if planned_on.exists():
+        _pointer(folder).parent.mkdir(parents=True, exist_ok=True)
+        _pointer(folder).write_text(str(planned_on), encoding="utf-8")
+    return _run(asked, folder, "", as_json, given)
+
+
+def _free_folder(out: Path | None) -> Path:
+    """
+    Return the folder of a new run.
+
+    Raises:
+        InvalidParameters: it holds something already.
+    """
+    folder = (out or _new_folder()).resolve()
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise InvalidParameters("run_dir_taken", name="--out", resource=str(folder))
+    return folder
+
+
+def _run(asked: Parameters, out: Path, estate: str, as_json: bool, given: Plan | None = None) -> int:
     from runbook_lib.chain import run_chain
 
     own = _own_sandbox(out)
     fresh = [path for path in (out, own) if not path.exists()]
+    fresh += [_pointer(out)] if given else []
     try:
         with _sandbox_of(own, estate):
-            result = run_chain(asked, out, lambda line: click.echo(line, err=True))
+            result = run_chain(asked, out, lambda line: click.echo(line, err=True), given)
     except KeyboardInterrupt:
         raise WriteFailed("interrupted", resource=str(out)) from None
-    except InvalidParameters:
-        # Nothing came of it: leave nothing behind that looks like a run.
-        for path in fresh:
-            _remove(path)
+    except (Drift, InvalidParameters, PlanRefused) as error:
+        if isinstance(error, InvalidParameters) or not list(out.glob("*.ipynb")):
+            # Nothing came of it: leave nothing behind that looks like a run.
+            for path in fresh:
+                _remove(path)
         raise
     if as_json:
         click.echo(json.dumps(result.outcome, ensure_ascii=False, indent=1))
@@ -145,9 +185,16 @@ def _run(asked: Parameters, out: Path, estate: str, as_json: bool) -> int:
 
 def _own_sandbox(out: Path) -> Path:
     """
-    Name a run's own sandbox; it lies beside the run folder, and is no evidence.
+    Name a run's own sandbox; it lies beside the run folder, and is no evidence. A plan is applied to that of the run
+    that made it.
     """
+    if _pointer(out).exists():
+        return Path(_pointer(out).read_text(encoding="utf-8"))
     return out.with_name(out.name + ".sandbox.sqlite")
+
+
+def _pointer(out: Path) -> Path:
+    return out.with_name(out.name + ".sandbox")
 
 
 def _remove(path: Path) -> None:
@@ -185,12 +232,8 @@ def _sandbox_of(own: Path, estate: str) -> Iterator[None]:
 def _print_verdicts(result: ChainResult, language: str) -> None:
     from runbook_lib.render import ending
 
-    planned = [
-        f"  {step['number']} {say('change.' + change['kind'], language, **change['facts'])}"
-        for step in evidence.read_json(result.folder / "plan.json").get("steps", ())
-        for change in step["changes"]
-    ]
-    for line in ending(result.outcome, planned, _width(), language):
+    steps = evidence.read_json(result.folder / "plan.json").get("steps", ())
+    for line in ending(result.outcome, steps, _width(), language):
         click.echo(line)
     sealed = "say.sealed" if result.digest else "say.not_sealed"
     click.echo(say(sealed, language, path=plain(result.folder), digest=result.digest))

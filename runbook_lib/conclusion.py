@@ -11,10 +11,11 @@ from importlib.metadata import version
 from typing import Any
 
 from runbook_lib import checks, evidence, render
+from runbook_lib.checks.prerequisites import ENABLING_FAILED
 from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import entry_of
-from runbook_lib.plan import Difference
+from runbook_lib.placement import held_of
+from runbook_lib.plan import Difference, diff
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.rights import Right
 from runbook_lib.selection import VMS, accepted_risk, select
@@ -39,14 +40,16 @@ def verdicts_on(inventory: Inventory, asked: Parameters, found: Sequence[Finding
     ]
 
 
-def held_back(inventory: Inventory, verdict: VmVerdict) -> bool:
+def held_back(inventory: Inventory, verdict: VmVerdict, asked: Parameters) -> bool:
     """
     Tell whether a VM's verdict alone keeps it from being enabled: `accept_risk` would let it go on.
     """
     if verdict.verdict not in (Verdict.BLOCKED, Verdict.UNDETERMINED) or verdict.accepted_risk:
         return False
-    entry = entry_of(inventory, inventory.vms[key(verdict.vm)])
-    return entry is None or entry.protection == "stopped"
+    entry = held_of(inventory, inventory.vms[key(verdict.vm)])
+    if entry is not None and entry.soft_deleted:
+        return asked.undelete
+    return entry is None or entry.protection in ("stopped", ENABLING_FAILED)
 
 
 def conclude(
@@ -76,7 +79,7 @@ def conclude(
         "supervised": folder.supervised,
         "read_at": {"before": before.read_at, "after": after.read_at},
         "counts": dict(Counter(each.verdict.value for each in verdicts)),
-        "verdicts": _verdict_rows(after, verdicts, earlier, found, asked.language),
+        "verdicts": _verdict_rows(after, verdicts, earlier, found, asked),
         "differences": differences,
         "unread": after.unread,
         "rights": {
@@ -104,7 +107,7 @@ def _verdict_rows(
     verdicts: Sequence[VmVerdict],
     earlier: Mapping[str, Verdict],
     found: Sequence[Finding],
-    language: str,
+    asked: Parameters,
 ) -> list[dict[str, Any]]:
     grouped: dict[str, list[Finding]] = {}
     for each in found:
@@ -113,10 +116,10 @@ def _verdict_rows(
         encode(each)
         | {
             "before": earlier[key(each.vm)].value if key(each.vm) in earlier else "",
-            "why": render.why(each, grouped[key(each.vm)], language),
-            "remedy": render.remedies(each, grouped[key(each.vm)], language),
+            "why": render.why(each, grouped[key(each.vm)], asked.language),
+            "remedy": render.remedies(each, grouped[key(each.vm)], asked.language),
             "machine": render.machine(after, each.vm),
-            "held_back": held_back(after, each),
+            "held_back": held_back(after, each, asked),
         }
         for each in verdicts
     ]
@@ -134,6 +137,7 @@ def _of_the_plan(
         "notes": render.notes(plan, asked.language) if plan else [],
         "changes": {"planned": len(plan.changes) if plan else 0} | tried,
         "failures": render.failures(plan, failed, asked.language) if plan else [],
+        "irreversible": plan.irreversible if plan else {},
         "exit_code": evidence.exit_code(
             verdicts,
             applied=applied,
@@ -150,6 +154,7 @@ def _write_tables(folder: RunFolder, language: str, after: Inventory, found: Seq
     plan = folder.plan()
     if plan:
         render.plan(plan.steps, "", language, folder.results()).write_csv(place / "plan.csv")
+        render.diff(diff(plan.steps), "", language, whole=True).write_csv(place / "plan-diff.csv")
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:

@@ -30,6 +30,7 @@ __all__ = [
     "RunFolder",
     "interactive",
     "open_folder",
+    "read_plan",
     "runs_home",
     "state_path",
 ]
@@ -159,11 +160,24 @@ class RunFolder:
         """
         return self.state().get("applies") is True
 
-    def begin(self, *, applies: bool) -> None:
+    def begin(self, *, applies: bool, given: Plan | None = None) -> None:
         """
         Note whether this run is to apply its plan, for the evidence and for whoever resumes it.
+
+        Args:
+            given: a plan that was made before; the run makes none of its own.
         """
-        write_json(self.path / "run.json", self.state() | {"applies": applies})
+        state = self.state() | {"applies": applies}
+        if given is not None:
+            state["given"] = given.digest
+            self.save_plan(given)
+        write_json(self.path / "run.json", state)
+
+    def given_plan(self) -> Plan | None:
+        """
+        Return the plan that this run was given; None where it makes its own.
+        """
+        return self.plan() if self.state().get("given") else None
 
     def visit(self, notebook: str) -> None:
         """
@@ -229,7 +243,7 @@ class RunFolder:
         Return the plan that was saved; None when there is none.
         """
         path = self.path / "plan.json"
-        return _decoded(Plan, path) if path.exists() else None
+        return read_plan(path) if path.exists() else None
 
     def save_plan(self, plan: Plan) -> None:
         """
@@ -247,7 +261,8 @@ class RunFolder:
                 world = step.world | new.world
                 steps[step.number] = Step(number=step.number, changes=merged, world=world, digest=digest(world))
         ordered = tuple(steps[number] for number in sorted(steps))
-        write_json(self.path / "plan.json", replace(plan, steps=ordered, digest=plan_digest(plan.target, ordered)))
+        made = replace(plan, steps=ordered)
+        write_json(self.path / "plan.json", replace(made, digest=plan_digest(made)))
 
     def results(self) -> dict[str, dict[str, Any]]:
         """
@@ -280,6 +295,17 @@ class RunFolder:
         """
         results = (entry for entry in self.journal.entries() if entry["entry"] == "result")
         return list({(each["kind"], key(each["target"]), each["part"]): each for each in results}.values())
+
+
+def read_plan(path: Path) -> Plan:
+    """
+    Read a saved plan.
+
+    Raises:
+        BrokenEvidence: there is none, or it is not one.
+    """
+    made: Plan = _decoded(Plan, path)
+    return made
 
 
 def _decoded(kind: type[Any], path: Path) -> Any:

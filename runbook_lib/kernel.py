@@ -14,6 +14,7 @@ from tempfile import gettempdir
 from typing import Any
 
 from jupyter_client.manager import KernelManager
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
@@ -124,7 +125,12 @@ def start_kernel(place: Path) -> KernelManager:
 def _reset(kernel: KernelManager) -> None:
     """
     Forget the last notebook's names and begin to count from 1 again.
+
+    Raises:
+        DeadKernelError: there is no kernel any more.
     """
+    if not kernel.is_alive():
+        raise DeadKernelError("Kernel died")
     client = kernel.client()
     client.start_channels()
     try:

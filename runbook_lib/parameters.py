@@ -21,7 +21,18 @@ from tzlocal.windows_tz import win_tz
 from runbook_lib import text
 from runbook_lib.errors import InvalidParameters
 
-__all__ = ["NAMES", "Parameter", "Parameters", "build", "fill_name", "from_text", "location_name", "schema"]
+__all__ = [
+    "NAMES",
+    "WEEKDAYS",
+    "Parameter",
+    "Parameters",
+    "build",
+    "fill_name",
+    "from_text",
+    "has_hole",
+    "location_name",
+    "schema",
+]
 
 WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
@@ -53,8 +64,10 @@ class Parameters:
     cross_region_restore: bool = False
     policy_name: str = "DefaultPolicy"
     policy_type: str = _one_of("Standard", "Enhanced")
+    enhanced_policy_name: str = ""
     schedule: str = _one_of("Daily", "Weekly", "Hourly")
     backup_time: str = "19:00"
+    vms_per_start: int = 0
     weekly_days: tuple[str, ...] = ("Sunday",)
     hourly_interval: int = 4
     hourly_duration: int = 12
@@ -64,6 +77,8 @@ class Parameters:
     monthly_retention_months: int = 0
     yearly_retention_years: int = 0
     instant_restore_days: int = 2
+    change_policy: bool = False
+    undelete: bool = False
     service_precheck: str = _one_of("sample", "none", "all")
     network_option: str = _one_of("none", "service_tags", "ip_ranges", "http_proxy")
     proxy_host: str = ""
@@ -157,28 +172,43 @@ def from_text(name: str, value: str) -> Any:
         raise _wrong_type(row, _shown(name, value)) from error
 
 
-def fill_name(name: str, template: str, *, location: str, subscription: str) -> str:
+def fill_name(name: str, template: str, **words: str) -> str:
     """
-    Fill the template of parameter *name*, `vault_name` or `resource_group`, for one region.
+    Fill the template of parameter *name*: `vault_name`, `resource_group`, or the name of a policy.
 
     Args:
-        subscription: GUID of the vault's subscription; eight digits of it tell subscriptions apart.
+        words: what may stand in braces; of a subscription's GUID eight digits tell it apart.
 
     Raises:
-        InvalidParameters: it names anything but {location} and {subscription}, or makes a name that ARM refuses.
+        InvalidParameters: it names anything but *words*, or makes a name that ARM refuses.
     """
-    words = {"location": location, "subscription": subscription[:8]}
+    words = {word: value[:8] if word == "subscription" else value for word, value in words.items()}
     try:
         holes = [hole for _, *hole in string.Formatter().parse(template) if hole[0] is not None]
     except ValueError as error:
-        raise InvalidParameters("template", name=name, value=template) from error
+        raise _template_problem(name, template, words) from error
     # A format such as {location:>999999999} or {location.x} is no name of a place.
     if any(hole not in ([word, "", None] for word in words) for hole in holes):
-        raise InvalidParameters("template", name=name, value=template)
+        raise _template_problem(name, template, words)
     filled = template.format(**words)
     if not _NAME_RULES[name].fullmatch(filled):
-        raise InvalidParameters(name, name=name, value=filled, section="vault")
+        raise InvalidParameters(
+            "policy_name" if name.endswith("policy_name") else name, name=name, value=filled, section="vault"
+        )
     return filled
+
+
+def has_hole(template: str, word: str) -> bool:
+    """
+    Tell whether a template, one that can be filled, has *word* in braces.
+    """
+    return any(hole == word for _, hole, *_ in string.Formatter().parse(template))
+
+
+def _template_problem(name: str, template: str, words: Iterable[str]) -> InvalidParameters:
+    return InvalidParameters(
+        "template", name=name, value=template, words=", ".join(f"{{{word}}}" for word in words) or "nothing"
+    )
 
 
 def location_name(value: str) -> str:
@@ -264,23 +294,37 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Spec and guide agree: 2-50 characters, a letter first, then letters, digits and hyphens (guide, vault step 4).
 _VAULT_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,49}")
 _GROUP_NAME = re.compile(r"[-\w._()]{0,89}[-\w_()]")
-_NAME_RULES = {"vault_name": _VAULT_NAME, "resource_group": _GROUP_NAME}
 _POLICY_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,148}[a-zA-Z0-9]")
+_NAME_RULES = {
+    "vault_name": _VAULT_NAME,
+    "resource_group": _GROUP_NAME,
+    "policy_name": _POLICY_NAME,
+    "enhanced_policy_name": _POLICY_NAME,
+}
+# The policy that every vault holds for SQL Server.
+_NOT_FOR_VMS = "hourlylogbackup"
 _TIME = re.compile(r"([01][0-9]|2[0-3]):(00|30)")
 _HOST = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9.]{0,251}[a-zA-Z0-9])?")
 
 
 def _names(p: Parameters) -> Problems:
-    for name in _NAME_RULES:
+    # Samples: the plan fills the real ones, which may be longer.
+    place = {"location": "westeurope", "subscription": "00000000", "n": "1"}
+    samples = {"vault_name": place, "resource_group": place, "policy_name": {"time": "1900"}}
+    if p.enhanced_policy_name:
+        samples["enhanced_policy_name"] = {"time": "1900"}
+    for name, words in samples.items():
         try:
-            # A sample: the plan fills the real ones, which may be longer.
-            fill_name(name, getattr(p, name), location="westeurope", subscription="00000000")
+            filled = fill_name(name, getattr(p, name), **words)
         except InvalidParameters as problem:
             yield problem
-    if not _POLICY_NAME.fullmatch(p.policy_name):
-        yield InvalidParameters("policy_name", name="policy_name", value=p.policy_name)
-    if p.policy_name.lower() == "hourlylogbackup":
-        yield InvalidParameters("policy_workload", name="policy_name", value=p.policy_name)
+            continue
+        if name.endswith("policy_name") and filled.lower() == _NOT_FOR_VMS:
+            yield InvalidParameters("policy_workload", name=name, value=filled)
+        if p.vms_per_start and name.endswith("policy_name") and not has_hole(getattr(p, name), "time"):
+            yield InvalidParameters("policy_without_time", name=name, value=filled)
+    if p.enhanced_policy_name and p.policy_name.lower() == p.enhanced_policy_name.lower():
+        yield InvalidParameters("same_policy", name="enhanced_policy_name", value=p.enhanced_policy_name)
 
 
 def _subscriptions(p: Parameters) -> Problems:
@@ -310,6 +354,7 @@ def _redundancy(p: Parameters) -> Problems:
 def _schedule(p: Parameters) -> Problems:
     if not _TIME.fullmatch(p.backup_time):
         yield InvalidParameters("backup_time", name="backup_time", value=p.backup_time)
+    yield from _range(p, "vms_per_start", 0, 1000)
     if p.time_zone not in win_tz:
         yield InvalidParameters("time_zone", name="time_zone", value=p.time_zone)
     if p.schedule == "Hourly" and p.policy_type != "Enhanced":

@@ -14,7 +14,11 @@ from typing import Any
 
 from runbook_lib.records import Change, Plan, key, resource_group_of, subscription_of
 
-__all__ = ["NEEDS", "Right", "allowed", "custom_role", "needed", "roles_for", "scopes_of"]
+__all__ = ["MOST", "NEEDS", "Right", "allowed", "custom_role", "needed", "resources_of", "roles_for", "scopes_of"]
+
+Permissions = Sequence[Mapping[str, Any]]
+# How many resources are asked about one by one, where their group does not grant what is needed: each costs a call.
+MOST = 20
 
 _VAULTS = "Microsoft.RecoveryServices/vaults"
 _ITEMS = f"{_VAULTS}/backupFabrics/protectionContainers/protectedItems"
@@ -22,6 +26,7 @@ _RULES = (
     "Microsoft.Network/networkSecurityGroups/securityRules/write",
     "Microsoft.Network/locations/operations/read",
 )
+_PROTECT = (f"{_ITEMS}/write", f"{_ITEMS}/operationsStatus/read", f"{_ITEMS}/read")
 # By kind of change: the actions at the scope that is written; and those at another scope, which the change names.
 NEEDS: dict[str, tuple[str, ...]] = {
     "register-provider": ("Microsoft.RecoveryServices/register/action",),
@@ -33,7 +38,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
         f"{_VAULTS}/backupFabrics/refreshContainers/action",
         f"{_VAULTS}/backupFabrics/operationResults/read",
     ),
-    "protect": (f"{_ITEMS}/write", f"{_ITEMS}/operationsStatus/read", f"{_ITEMS}/read"),
+    "protect": _PROTECT,
+    "undelete": _PROTECT,
+    "resume": _PROTECT,
+    "protect-again": _PROTECT,
+    "change-policy": _PROTECT,
     "add-security-rule": _RULES,
     "add-range-rule": _RULES,
     "update-range-rule": _RULES,
@@ -48,8 +57,8 @@ class Right:
     One action that a step of the plan needs at a scope.
 
     Attributes:
-        scope: a subscription or a resource group.
-        granted: None when the permissions there could not be read.
+        scope: a subscription, a resource group, or a resource where its group does not grant the action.
+        granted: None when the permissions there are not known.
     """
 
     step: str
@@ -60,24 +69,47 @@ class Right:
 
 def scopes_of(plan: Plan) -> tuple[str, ...]:
     """
-    List the scopes at which the plan needs rights, each once.
+    List the scopes at which the plan needs rights, each once: subscriptions and groups, for one answer tells of all in
+    them.
     """
-    return tuple(dict.fromkeys(scope for _, _, scope in _needs(plan)))
+    return tuple(dict.fromkeys(scope for _, _, scope, _ in _needs(plan)))
 
 
-def needed(plan: Plan, permissions: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Right, ...]:
+def resources_of(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[str, ...]:
     """
-    Hold what the plan needs against what the caller has.
+    List the resources that may have a role of their own: those whose group does not grant all that is needed there.
+    """
+    return tuple(
+        dict.fromkeys(
+            resource
+            for _, action, scope, resource in _needs(plan)
+            if resource and not _granted(permissions, scope, action)
+        )
+    )
+
+
+def needed(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[Right, ...]:
+    """
+    Hold what the plan needs against what the caller has, at groups first and then at their resources.
 
     Args:
         permissions: by key of the scope, as ARM answers them; without those that could not be read.
     """
-    rights = []
-    for step, action, scope in dict.fromkeys(_needs(plan)):
-        own = permissions.get(key(scope))
-        granted = None if own is None else any(allowed(each, action) for each in own)
-        rights.append(Right(step=step, action=action, scope=scope, granted=granted))
+    rights: dict[Right, None] = {}
+    for step, action, scope, resource in _needs(plan):
+        granted = _granted(permissions, scope, action)
+        where = scope
+        if not granted and resource:
+            granted = _granted(permissions, resource, action)
+            # Of what nobody was asked about one by one the group's row says that it is not known.
+            where = scope if granted is None else resource
+        rights[Right(step=step, action=action, scope=where, granted=granted)] = None
     return tuple(rights)
+
+
+def _granted(permissions: Mapping[str, Permissions], scope: str, action: str) -> bool | None:
+    own = permissions.get(key(scope))
+    return None if own is None else any(allowed(each, action) for each in own)
 
 
 def allowed(permission: Mapping[str, Any], action: str) -> bool:
@@ -120,13 +152,26 @@ def custom_role(rights: Iterable[Right], name: str, description: str) -> dict[st
     }
 
 
-def _needs(plan: Plan) -> Iterable[tuple[str, str, str]]:
-    created = {key(change.target) for change in plan.changes if change.kind == "create-resource-group"}
+def _needs(plan: Plan) -> Iterable[tuple[str, str, str, str]]:
+    """
+    List step, action, scope, and the resource in that scope that a role may be assigned at; empty where there is none,
+    or it is still to be made.
+    """
+    created = {
+        key(change.target) for change in plan.changes if change.kind in ("create-resource-group", "create-vault")
+    }
     for change in plan.changes:
         for action in NEEDS[change.kind]:
-            yield change.step, action, _scope(change.target, created)
-        for action in VM_NEEDS if change.kind == "protect" else ():
-            yield change.step, action, _scope(_source(change), created)
+            yield change.step, action, _scope(change.target, created), _resource(change.target, created)
+        for action in VM_NEEDS if NEEDS[change.kind] is _PROTECT else ():
+            source = _source(change)
+            yield change.step, action, _scope(source, created), _resource(source, created)
+
+
+def _resource(arm_id: str, created: set[str]) -> str:
+    # What lies in a vault has no roles of its own.
+    resource = "/".join(arm_id.split("/")[:9])
+    return resource if resource_group_of(arm_id) and "/providers/" in resource and key(resource) not in created else ""
 
 
 def _source(change: Change) -> str:

@@ -81,7 +81,7 @@ class Run(Views):
         """
         earlier, self.asked = self.asked, build(self.asked.as_dict() | form.values)
         self.folder.save_parameters(self.asked)
-        if self._lacks_ranges or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
+        if self._lacks_something or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
             # Another selection needs other reads: subscriptions, and single instance views.
             self.read_again()
         return render.parameter_values(
@@ -167,7 +167,7 @@ class Run(Views):
             self.folder.save_plan(self.plan)
         self.read_again()
         self._read_back()
-        rights, _ = self._held_rights(self.folder.plan() or self.plan)
+        rights, *_ = self._held_rights(self.folder.plan() or self.plan)
         return conclude(self.folder, self.asked, self.before, self.inventory, self.differences(), rights)
 
     def _read_back(self) -> None:

@@ -13,8 +13,8 @@ from runbook_lib.arm.session import Session, open_session
 from runbook_lib.conclusion import findings_on, verdicts_on
 from runbook_lib.folder import NOTEBOOKS, RunFolder
 from runbook_lib.parameters import Parameters
+from runbook_lib.plan import POINTS, changing, project
 from runbook_lib.plan import build as build_plan
-from runbook_lib.plan import project
 from runbook_lib.records import (
     SERVICE_TAGS,
     Finding,
@@ -22,6 +22,7 @@ from runbook_lib.records import (
     Plan,
     VirtualMachine,
     VmVerdict,
+    key,
 )
 from runbook_lib.selection import select
 from runbook_lib.text import say
@@ -47,7 +48,7 @@ class State:
         Note that *notebook* is being worked on; the first one reads the estate anew, as does one that asks for more.
         """
         self.notebook = notebook
-        if self.folder.inventory("before") is not None and (notebook == NOTEBOOKS[0] or self._lacks_ranges):
+        if self.folder.inventory("before") is not None and (notebook == NOTEBOOKS[0] or self._lacks_something):
             self.read_again()
         self.folder.visit(notebook)
 
@@ -97,23 +98,29 @@ class State:
         return select(self.inventory, self.asked)
 
     @property
-    def _lacks_ranges(self) -> bool:
+    def _lacks_something(self) -> bool:
         """
-        Whether the service tags list is wanted, and nobody has tried to read it yet.
+        Whether the service tags list or recovery points are wanted, and nobody has tried to read them yet.
         """
-        if self.asked.network_option != "ip_ranges":
-            return False
-        tried = any(gap.what == SERVICE_TAGS for gap in self.inventory.unread)
-        return not tried and not self.inventory.service_tags
+        tried = {(gap.what, key(gap.scope)) for gap in self.inventory.unread}
+        if self.asked.network_option == "ip_ranges" and not self.inventory.service_tags:
+            return SERVICE_TAGS not in {what for what, _ in tried}
+        return self.asked.change_policy and any(
+            item.points is None and (POINTS, key(item.id)) not in tried for item in changing(self.inventory, self.asked)
+        )
 
     # --- what it means -------------------------------------------------------------------------------------------
 
     @property
     def plan(self) -> Plan:
         """
-        What is missing, by the parameters as they stand.
+        The plan that the run was given, else what is missing, by the parameters as they stand.
         """
-        return build_plan(self.inventory, self.asked, self.before.read_at.date())
+        return self._given or build_plan(self.inventory, self.asked, self.before.read_at.date())
+
+    @cached_property
+    def _given(self) -> Plan | None:
+        return self.folder.given_plan()
 
     @property
     def projected(self) -> Inventory:

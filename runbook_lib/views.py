@@ -13,9 +13,9 @@ from runbook_lib.arm.rights import read_permissions, read_roles
 from runbook_lib.checks.network import Tracer, destinations
 from runbook_lib.conclusion import held_back
 from runbook_lib.folder import NOTEBOOKS, interactive
-from runbook_lib.plan import going_on, ranges, rules_by_option
+from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import Plan, Unread, key
-from runbook_lib.rights import Right, custom_role, needed, scopes_of
+from runbook_lib.rights import MOST, Right, custom_role, needed, resources_of, scopes_of
 from runbook_lib.scripts import files
 from runbook_lib.state import State
 
@@ -62,33 +62,39 @@ class Views(State):
         """
         Show what the plan needs, and whether the caller may do it; the smallest role that is missing is kept.
         """
-        found, unread = self._held_rights(self.plan)
+        found, unread, left_out = self._held_rights(self.plan)
         roles, more = read_roles(self.session, found[0].scope) if found else ([], ())
-        return render.rights(found, roles, (*unread, *more), self.inventory, self.asked.language)
+        gaps = (*unread, *more)
+        return render.rights(found, roles, gaps, self.inventory, self.asked.language, left_out=left_out)
 
-    def _held_rights(self, plan: Plan) -> tuple[tuple[Right, ...], tuple[Unread, ...]]:
+    def _held_rights(self, plan: Plan) -> tuple[tuple[Right, ...], tuple[Unread, ...], int]:
         """
         Hold what a plan needs against what the caller has now, and keep the role that is missing, if one is.
+
+        Returns:
+            The rights, what could not be read, and how many resources were not asked about one by one.
         """
         permissions, unread = read_permissions(self.session, scopes_of(plan))
-        found = needed(plan, permissions)
+        single = resources_of(plan, permissions)
+        own, dark = read_permissions(self.session, single[:MOST])
+        found = needed(plan, permissions | own)
         role = self.folder.path / "custom-role.json"
         if any(right.granted is False for right in found):
             name, description = self._say("say.rights_role_name"), self._say("say.rights_role_description")
             evidence.write_json(role, custom_role(found, name, description))
         else:
             role.unlink(missing_ok=True)
-        return found, unread
+        return found, (*unread, *dark), len(single[MOST:])
 
     def precheck(self) -> render.Table:
         """
         Show what the service itself says of the VMs about to be enabled, beside our verdict; see `service_precheck`.
         """
-        protecting = [change for change in self.plan.changes if change.kind == "protect"]
+        protecting = [change for change in self.plan.changes if change.kind in ENABLING]
         said = precheck(self.session, self.inventory, protecting, self.asked.service_precheck)
         own = self.verdicts(self.inventory, self.findings(self.inventory))
         return render.precheck(
-            [(each.vm, each.status, each.code, each.message, each.feature) for each in said],
+            [(each.vm, each.status, each.code, each.message, each.feature, each.held_in) for each in said],
             {key(each.vm): each.verdict.value for each in own},
             self.inventory,
             self.asked.language,
@@ -99,7 +105,9 @@ class Views(State):
         Show the VMs that their verdict keeps from being enabled, with the ids that `accept_risk` takes.
         """
         found = self.findings(self.inventory)
-        verdicts = [each for each in self.verdicts(self.inventory, found) if held_back(self.inventory, each)]
+        verdicts = [
+            each for each in self.verdicts(self.inventory, found) if held_back(self.inventory, each, self.asked)
+        ]
         return render.held_back(self.inventory, verdicts, found, self.asked.language)
 
     def show_findings(self, *only: str) -> render.Table:
@@ -191,6 +199,16 @@ class Views(State):
         step = self.plan.step(self._number)
         caption = self._say("caption.plan", step=step.number, count=len(step.changes))
         return render.plan([step], caption, self.asked.language)
+
+    def show_diff(self) -> render.Table:
+        """
+        Show the changes of this notebook's step as a difference: each field as it is, and as it will be; the last
+        notebook shows the whole plan so.
+        """
+        whole = self.notebook == NOTEBOOKS[-1]
+        steps = (self.folder.plan() or self.plan).steps if whole else (self.plan.step(self._number),)
+        found = diff(steps)
+        return render.diff(found, self._say("caption.diff", count=len(found)), self.asked.language)
 
     def show_whole_plan(self) -> render.Table:
         """

@@ -22,10 +22,12 @@ from runbook_lib.records import (
     Image,
     Inventory,
     IpConfiguration,
+    KeyVault,
     LoadBalancer,
     Location,
     Lock,
     ManagedDisk,
+    NatGateway,
     NetworkInterface,
     Plan,
     Policy,
@@ -68,6 +70,8 @@ _KINDS = {
     "nsgs": SecurityGroup,
     "route_tables": RouteTable,
     "load_balancers": LoadBalancer,
+    "nat_gateways": NatGateway,
+    "key_vaults": KeyVault,
     "vaults": Vault,
     "policies": Policy,
     "items": ProtectedItem,
@@ -364,6 +368,34 @@ def ready(*more: Any) -> Inventory:
     return estate(group(), HELD, *policies_of(HELD), *more)
 
 
+STATES: dict[str, Any] = {"undelete": True, "change_policy": True}
+
+
+def states() -> Inventory:
+    """
+    An estate with a VM in each state of protection; two recovery points are older than the policies keep them.
+    """
+    held = vault()
+    old = policy(held, policy_name="Long", daily_retention_days=90)
+    stopped = {"protection": "stopped", "protection_state": "ProtectionStopped", "policy_id": ""}
+    points = tuple(NOW - timedelta(days=days) for days in (60, 31, 30, 1))
+    machines = {name: vm(name) for name in ("a-new", "b-safe", "c-stopped", "d-deleted", "e-other", "f-failed")}
+    return inventory(
+        subscription(),
+        provider(),
+        group(),
+        held,
+        *policies_of(held),
+        old,
+        *machines.values(),
+        item(machines["b-safe"], held),
+        item(machines["c-stopped"], held, **stopped),
+        item(machines["d-deleted"], held, soft_deleted=True, **stopped),
+        item(machines["e-other"], held, policy_id=old.id, points=points),
+        item(machines["f-failed"], held, protection="protectionerror", protection_state="ProtectionError"),
+    )
+
+
 def gap(what: str, scope: str = f"/subscriptions/{ONE}") -> Unread:
     """
     Something that nobody may read.
@@ -381,10 +413,20 @@ def noted(plan: Plan) -> list[str]:
 
 def proxied(*rules: Any) -> Inventory:
     """
-    An estate with a proxy VM behind an NSG.
+    An estate with a proxy VM behind an NSG, in the virtual network of the VM that is to use it.
     """
-    own = nsg("nsg-proxy", *rules)
-    return ready(own, nic("nic-proxy", "10.0.0.9", nsg_id=own.id))
+    own, net = nsg("nsg-proxy", *rules), subnet()
+    proxy = nic("nic-proxy", "10.0.0.9", nsg_id=own.id, subnet_id=net.id)
+    return ready(own, proxy, *client())
+
+
+def client() -> tuple[VirtualMachine, NetworkInterface, Subnet]:
+    """
+    The VM that is to use a proxy, with its NIC in a subnet.
+    """
+    net = subnet()
+    own = nic(subnet_id=net.id)
+    return vm(nic_ids=(own.id,)), own, net
 
 
 def listed(number: str = "160", **prefixes: tuple[str, ...]) -> ServiceTagsList:

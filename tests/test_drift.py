@@ -293,12 +293,12 @@ def test_a_plans_digest_is_over_all_of_its_steps() -> None:
     def forged(edit: Any) -> str:
         copy = json.loads(json.dumps(steps))
         edit(copy)
-        return plan_digest(PLAN.target, [decode(Step, each) for each in copy])
+        return plan_digest(replace(PLAN, steps=tuple(decode(Step, each) for each in copy)))
 
     edits = [
         lambda s: s[0]["changes"].pop(),
         lambda s: s[0]["changes"].reverse(),
-        lambda s: s[1]["changes"][0].update(irreversible=False),
+        lambda s: s[1]["changes"][0].update(irreversible=["enhanced"]),
         lambda s: s[1]["changes"][0]["body"]["properties"]["redundancySettings"].update(crossRegionRestore="Enabled"),
         lambda s: s[3]["changes"][1].update(target="/subscriptions/other"),
         lambda s: s[3]["changes"][1]["facts"].update(vm="other"),
@@ -309,6 +309,16 @@ def test_a_plans_digest_is_over_all_of_its_steps() -> None:
 
     assert PLAN.digest == forged(lambda _: None)
     assert len(edits) == len({forged(edit) for edit in edits} - {PLAN.digest})
+
+
+def test_a_plans_digest_is_over_what_was_asked_for_too() -> None:
+    """
+    A risk that somebody accepts afterwards, in the file, would let a VM through that was kept back.
+    """
+    risky = replace(PLAN, parameters=PLAN.parameters | {"accept_risk": {WEB.id: "who cares"}})
+
+    assert PLAN.digest == plan_digest(PLAN)
+    assert PLAN.digest != plan_digest(risky)
 
 
 def test_a_steps_digest_is_that_of_its_world() -> None:

@@ -14,6 +14,7 @@ from builders import (
     HOME,
     PROXY,
     RANGES,
+    STATES,
     TWO,
     WEB,
     change,
@@ -21,6 +22,7 @@ from builders import (
     everything,
     group,
     item,
+    kinds,
     nsg,
     planned,
     policy,
@@ -29,6 +31,7 @@ from builders import (
     ranged,
     ready,
     rule,
+    states,
     vault,
     vm,
     with_records,
@@ -90,7 +93,9 @@ def test_a_world_that_the_plan_was_made_in_needs_no_plan() -> None:
         {"schedule": "Weekly", "weekly_retention_weeks": 8, "instant_restore_days": 5, "policy_name": "Weekly-8"},
         PROXY,
         RANGES,
+        STATES,
         {"vault_subscription": TWO},
+        {"vault_name": "rsv-{n}", "policy_name": "Nightly-{time}", "vms_per_start": 1},
         {"accept_risk": {vm("broken", agent=None).id: "known"}},
     ],
 )
@@ -102,6 +107,7 @@ def test_a_world_that_the_plan_was_made_in_needs_no_plan() -> None:
         with_records(proxied(rule("deny", 300)), vm("broken", agent=None), provider(TWO)),
         with_records(ready(item(WEB, HELD, protection="stopped", policy_id="")), vm("broken", agent=None)),
         with_records(ranged(), vm("broken", agent=None)),
+        with_records(states(), vm("broken", agent=None)),
     ],
 )
 def test_planning_ends(world: Inventory, asked: dict[str, Any]) -> None:
@@ -143,7 +149,7 @@ def test_resuming_keeps_the_recovery_points_and_locks_the_vault() -> None:
     stopped = item(WEB, HELD, protection="stopped", policy_id="", protection_state="ProtectionStopped")
     lowered = replace(stopped, id=stopped.id.lower(), vault_id=HELD.id.lower())
     world = ready(lowered)
-    made = change(planned(world), "protect")
+    made = change(planned(world), "resume")
     after = project(world, [made])
     (entry,) = after.items_of(WEB.id)
 
@@ -175,6 +181,8 @@ def test_a_change_of_what_is_not_there_is_not_done(kind: str) -> None:
     A resource that went away is found missing, not stumbled over.
     """
     before, asked = (ranged(), RANGES) if "range" in kind else (everything(), EVERYTHING)
+    if kind in kinds(planned(states(), **STATES)):
+        before, asked = states(), STATES
     made = planned(before, **asked)
     one = next(each for each in made.changes if each.kind == kind)
     world = without(project(before, made.changes), one.target)

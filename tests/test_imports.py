@@ -21,7 +21,7 @@ ORDER = (
     ("text",),
     ("errors", "records"),
     ("parameters",),
-    ("policy",),
+    ("policy", "retention"),
     ("placement", "selection", "rights"),
     ("checks",),
     ("plan",),
@@ -53,9 +53,21 @@ GATES = {
     "click": ("cli",),
     "runbook_lib.sandbox": ("arm.session", "cli", "sandbox"),
 }
-PURE = ("text", "errors", "records", "parameters", "policy", "placement", "selection", "rights", "checks", "plan")
+PURE = (
+    "text",
+    "errors",
+    "records",
+    "parameters",
+    "policy",
+    "retention",
+    "placement",
+    "selection",
+    "rights",
+    "checks",
+    "plan",
+)
 PURE += ("scripts", "render")
-WITHOUT_IO = ("policy", "placement", "selection", "rights", "checks", "plan")
+WITHOUT_IO = ("policy", "retention", "placement", "selection", "rights", "checks", "plan")
 IO = {"asyncio", "http", "io", "os", "pathlib", "platform", "random", "secrets", "shutil", "socket", "sqlite3"}
 IO |= {"subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "zoneinfo"}
 MUTATING = {"create_or_update", "delete", "register", "refresh", "trigger", "update"}

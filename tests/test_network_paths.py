@@ -18,6 +18,7 @@ from runbook_lib.records import (
     Finding,
     Inventory,
     IpConfiguration,
+    NatGateway,
     Route,
     ServiceTag,
     ServiceTagsList,
@@ -150,6 +151,7 @@ def test_a_service_endpoint_is_a_route_to_its_service_alone() -> None:
 # --- the way out --------------------------------------------------------------------------------------------------
 
 POOL = {"backend_pool_ids": (f"{balancer().id}/BACKENDADDRESSPOOLS/POOL",)}
+GATEWAY = NatGateway(id="/NAT", name="nat", location=HOME, addressed=True)
 NAT = {"nat_gateway_id": "/nat"}
 IP = {"public_ip_id": "/ip"}
 
@@ -159,7 +161,10 @@ IP = {"public_ip_id": "/ip"}
     [
         ([], {}, {}, "default"),
         ([], PRIVATE, {}, "closed"),
-        ([], NAT | PRIVATE, IP | POOL, "nat_gateway"),
+        ([GATEWAY], NAT | PRIVATE, IP | POOL, "nat_gateway"),
+        # It takes every packet, whether it has an address to send it from or not.
+        ([replace(GATEWAY, addressed=False)], NAT, IP, "closed"),
+        ([], NAT, IP, "unknown"),
         ([balancer()], PRIVATE, IP | POOL, "public_ip"),
         ([balancer()], PRIVATE, POOL, "load_balancer"),
         ([balancer(outbound_pool_ids=())], {}, POOL, "closed"),

@@ -13,6 +13,7 @@ from runbook_lib.records import LoadBalancer, SecurityRule, Subnet
 
 NETWORK = "/subscriptions/S/resourceGroups/RG/providers/Microsoft.Network"
 POOL = f"{NETWORK}/loadBalancers/lb/backendAddressPools/pool"
+SSH = f"{NETWORK}/loadBalancers/lb/inboundNatRules/ssh"
 ASG = f"{NETWORK}/applicationSecurityGroups/asg"
 
 
@@ -23,12 +24,37 @@ def test_an_ip_configuration_names_groups_and_pools() -> None:
     properties = {
         "applicationSecurityGroups": [{"id": ASG}, {}],
         "loadBalancerBackendAddressPools": [{"id": POOL}],
+        "loadBalancerInboundNatRules": [{"id": SSH}],
         "publicIPAddress": None,
     }
     row = {"id": f"{NETWORK}/networkInterfaces/n", "properties": {"ipConfigurations": [{"properties": properties}]}}
     (read,) = shapes.network_interface(row).ip_configurations
 
-    assert ((ASG,), (POOL,), "") == (read.asg_ids, read.backend_pool_ids, read.public_ip_id)
+    assert ((ASG,), (POOL,), (SSH,), "") == (
+        read.asg_ids,
+        read.backend_pool_ids,
+        read.nat_rule_ids,
+        read.public_ip_id,
+    )
+
+
+@pytest.mark.parametrize(
+    ("properties", "addressed"),
+    [
+        ({}, False),
+        ({"publicIpAddresses": [], "publicIpPrefixes": None}, False),
+        ({"publicIpAddresses": [{"id": "/a"}]}, True),
+        ({"publicIpPrefixes": [{"id": "/p"}]}, True),
+        ({"publicIpAddressesV6": [{"id": "/six"}]}, False),
+    ],
+)
+def test_a_nat_gateway_needs_an_address_to_let_anything_out(properties: dict[str, Any], addressed: bool) -> None:
+    """
+    A prefix will do; Azure's services are reached over IPv4.
+    """
+    row = {"id": f"{NETWORK}/natGateways/n", "location": "West Europe", "properties": properties}
+
+    assert addressed == shapes.nat_gateway(row).addressed
 
 
 def rule(**properties: Any) -> SecurityRule:
@@ -100,13 +126,13 @@ def test_service_endpoints_are_read_by_name() -> None:
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
-        ({}, ((), (), False)),
+        ({}, ((), (), (), False)),
         (
             {"addressSpace": {"addressPrefixes": ["10.0.0.0/16", "10.1.0.0/16"]}},
-            (("10.0.0.0/16", "10.1.0.0/16"), (), False),
+            (("10.0.0.0/16", "10.1.0.0/16"), (), (), False),
         ),
-        ({"others": [{"name": "GatewaySubnet"}]}, ((), (), True)),
-        ({"others": [{"id": f"{NETWORK}/virtualNetworks/v/subnets/gatewaysubnet"}]}, ((), (), True)),
+        ({"others": [{"name": "GatewaySubnet"}]}, ((), (), (), True)),
+        ({"others": [{"id": f"{NETWORK}/virtualNetworks/v/subnets/gatewaysubnet"}]}, ((), (), (), True)),
         (
             {
                 "virtualNetworkPeerings": [
@@ -115,11 +141,12 @@ def test_service_endpoints_are_read_by_name() -> None:
                             "peeringState": "Connected",
                             "useRemoteGateways": True,
                             "remoteAddressSpace": {"addressPrefixes": ["10.7.0.0/16"]},
+                            "remoteVirtualNetwork": {"id": "/peer"},
                         }
                     }
                 ]
             },
-            ((), ("10.7.0.0/16",), True),
+            ((), ("10.7.0.0/16",), ("/peer",), True),
         ),
         (
             {
@@ -129,21 +156,22 @@ def test_service_endpoints_are_read_by_name() -> None:
                             "peeringState": "Disconnected",
                             "useRemoteGateways": True,
                             "remoteAddressSpace": {"addressPrefixes": ["10.7.0.0/16"]},
+                            "remoteVirtualNetwork": {"id": "/peer"},
                         }
                     }
                 ]
             },
-            ((), (), False),
+            ((), (), (), False),
         ),
     ],
 )
 def test_a_subnet_knows_its_virtual_network(network: dict[str, Any], expected: tuple[Any, ...]) -> None:
     """
-    Its space, the spaces of connected peerings, and whether a gateway may teach it routes.
+    Its space, its connected peers and their spaces, and whether a gateway may teach it routes.
     """
     read = subnet(network)
 
-    assert expected == (read.space, read.peered, read.gateway)
+    assert expected == (read.space, read.peered, read.peer_ids, read.gateway)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_vault_name_that_arm_refuses_is_refused(value: str) -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        "rsv-{n}",
+        "rsv-{time}",
         "rsv-{}",
         "rsv-{0}",
         "rsv-{",
@@ -170,7 +170,7 @@ def test_a_vault_name_that_arm_refuses_is_refused(value: str) -> None:
         "rsv-{Location}",
     ],
 )
-def test_a_template_names_location_and_subscription_only(name: str, template: str) -> None:
+def test_a_template_names_location_subscription_and_number_only(name: str, template: str) -> None:
     """
     Anything else in braces is refused: it would run into an error, or into memory, when it is filled.
     """

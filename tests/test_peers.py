@@ -2,8 +2,9 @@
 Head to head: what other tools were read to get wrong about VM backup, each as a case that is right here.
 
 By their code: Prowler and the Proactive Resiliency Library compare names, Azure MCP Server passes over vaults that it
-cannot read, the Azure CLI fails on an empty policy name and lists every VM again for each, Azure Policy knows a VM by
-its image.
+cannot read, the Azure CLI fails on an empty policy name, lists every VM again for each and polls without an end, Azure
+Policy knows a VM by its image, Ansible's collection writes in check mode, Terraform's provider meets a wrong region or
+policy only when the service refuses it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from support import RunMaker, writes
 
-from runbook_lib import checks
+from runbook_lib import checks, cli
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import open_session
 from runbook_lib.errors import InvalidParameters
@@ -25,6 +28,7 @@ from runbook_lib.parameters import Parameters, build
 from runbook_lib.records import Finding, Verdict
 from runbook_lib.sandbox import Fault, Sandbox, read_estate
 
+PRODUCTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 Edit = Callable[[list[dict[str, Any]], dict[str, Any]], None]
 
 
@@ -195,3 +199,58 @@ def test_a_younger_release_than_any_list_has_is_supported(judged: Judge, sku: st
     _, found = judged("rg-shop-prod", "pay01", upgrade)
 
     assert "supported" == found["os-version"].case
+
+
+# --- what only plans writes nothing (Ansible) ----------------------------------------------------------------------
+
+
+def test_a_run_that_only_plans_sends_no_write(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Every notebook, with the default of `apply`; the same run with it does write.
+    """
+    one = ["run", "-p", "vm_selector", "name:bi01", "--out"]
+    dry = CliRunner().invoke(cli.main, [*one, str(tmp_path / "dry")])
+    sent = writes(contoso)
+    wet = CliRunner().invoke(cli.main, [*one, str(tmp_path / "wet"), "--apply"])
+
+    assert [] == sent != writes(contoso)
+    assert (0, 0) == (dry.exit_code, wet.exit_code), dry.output
+
+
+# --- waiting has an end (Azure CLI) --------------------------------------------------------------------------------
+
+
+def test_an_operation_that_never_ends_is_given_up(contoso: Sandbox, make_run: RunMaker) -> None:
+    """
+    By a deadline on the service's clock; what became of the change is in doubt, never a success.
+    """
+    contoso.fault(Fault(does="hold_operation", method="POST", path="/refreshcontainers$"))
+    run = make_run(vm_selector="name:file01", subscription_ids=[PRODUCTION])
+    plan = run.plan
+    run.folder.save_plan(plan)
+    ended = run.apply_plan(plan, ["04"])
+
+    assert {("discover", "in_doubt"), ("protect", "done")} == {(each.change.kind, each.outcome) for each in ended}
+
+
+# --- region and policy are looked at before anything is sent (Terraform) --------------------------------------------
+
+
+def test_a_vault_of_another_region_is_a_parameter_error(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Not a refusal by the service in the middle of the work.
+    """
+    run = make_run(vm_selector="name:dc02", vault_name="rsv-westeurope", resource_group="rg-backup-westeurope")
+
+    with pytest.raises(InvalidParameters, match="rsv-westeurope is in westeurope"):
+        _ = run.plan
+    assert [] == writes(contoso)
+
+
+def test_a_policy_that_does_not_take_the_vm_blocks_it(judged: Judge) -> None:
+    """
+    Ultra Disks need an Enhanced policy, and the finding says so with the remedy.
+    """
+    verdict, found = judged("rg-platform-prod", "trading01")
+
+    assert (Verdict.BLOCKED, "needs_enhanced") == (verdict, found["policy-fit"].case)

@@ -16,6 +16,7 @@ from builders import (
     NOW,
     ONE,
     RANGES,
+    STATES,
     TWO,
     WEB,
     arm_id,
@@ -34,6 +35,7 @@ from builders import (
     ranged,
     ready,
     region,
+    states,
     subscription,
     vault,
     vm,
@@ -45,7 +47,6 @@ from hypothesis import strategies as st
 from runbook_lib import render, text
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import place_of
 from runbook_lib.plan import EFFECTS, build, project
 from runbook_lib.records import Inventory
 
@@ -72,7 +73,7 @@ def test_changes_come_in_the_order_of_the_guide() -> None:
     ] == kinds(made)
     assert ["01", "02", "03", "04", "06"] == [step.number for step in made.steps]
     assert all(each.step == step.number for step in made.steps for each in step.changes)
-    assert set(EFFECTS) == {*kinds(made), *kinds(planned(ranged(), **RANGES))}
+    assert set(EFFECTS) == {*kinds(made), *kinds(planned(ranged(), **RANGES)), *kinds(planned(states(), **STATES))}
 
 
 def test_every_change_has_a_sentence_with_its_facts() -> None:
@@ -89,13 +90,21 @@ def test_every_change_has_a_sentence_with_its_facts() -> None:
 
 def test_only_what_cannot_be_undone_is_marked_so() -> None:
     """
-    Replication locks with the first item, and an Enhanced policy cannot be left for a Standard one.
+    The replication can be set again, and the policy deleted, until the first VM comes in: that locks the one, and no VM
+    goes back from an Enhanced policy to a Standard one. Cross Region Restore cannot be taken back at once.
     """
-    standard = planned(everything(), **EVERYTHING)
-    enhanced = planned(everything(), **EVERYTHING, policy_type="Enhanced")
+    world = with_records(everything(), vm("b"))
+    restored = {"redundancy": "GeoRedundant", "cross_region_restore": True}
 
-    assert {"set-redundancy"} == {each.kind for each in standard.changes if each.irreversible}
-    assert {"set-redundancy", "create-policy"} == {each.kind for each in enhanced.changes if each.irreversible}
+    assert {"replication": 1} == planned(world, **EVERYTHING).irreversible
+    assert {"replication": 1, "enhanced": 2} == planned(world, **EVERYTHING, policy_type="Enhanced").irreversible
+    assert {"replication": 1, "cross_region_restore": 1} == planned(world, **EVERYTHING | restored).irreversible
+    assert ["web"] == [
+        each.facts["vm"] for each in planned(ready(vm("z"))).changes if "replication" in each.irreversible
+    ]
+    locked = estate(group(), vault(redundancy_locked=True), *policies_of(HELD))
+
+    assert {} == planned(locked).irreversible
 
 
 def test_bodies_are_what_arm_takes() -> None:
@@ -205,10 +214,13 @@ def test_templates_are_filled_for_each_place() -> None:
     """
     With the region, and eight digits of the subscription.
     """
-    place = place_of(WEB, Parameters(vault_name="v-{subscription}-{location}", resource_group="g-{location}"))
+    made = planned(estate(), vault_name="v-{subscription}-{location}", resource_group="g-{location}")
+    group_id = f"/subscriptions/{ONE}/resourceGroups/g-westeurope"
 
-    assert f"/subscriptions/{ONE}/resourceGroups/g-westeurope" == place.group_id
-    assert f"{place.group_id}/providers/Microsoft.RecoveryServices/vaults/v-11111111-westeurope" == place.vault_id
+    assert group_id == change(made, "create-resource-group").target
+    assert f"{group_id}/providers/Microsoft.RecoveryServices/vaults/v-11111111-westeurope" == (
+        change(made, "create-vault").target
+    )
 
 
 def test_a_name_that_is_too_long_with_its_region_is_refused() -> None:
@@ -269,9 +281,9 @@ def test_a_stopped_item_is_resumed_in_its_own_vault() -> None:
     stopped = item(WEB, elsewhere, protection="stopped", protection_state="ProtectionStopped", policy_id="")
     made = planned(ready(elsewhere, *policies_of(elsewhere), stopped))
 
-    assert ["discover", "protect"] == kinds(made)
-    assert stopped.id == change(made, "protect").target
-    assert f"{elsewhere.id}/backupPolicies/DefaultPolicy" == change(made, "protect").body["properties"]["policyId"]
+    assert ["resume"] == kinds(made)
+    assert stopped.id == change(made, "resume").target
+    assert f"{elsewhere.id}/backupPolicies/DefaultPolicy" == change(made, "resume").body["properties"]["policyId"]
 
 
 def test_one_vault_under_two_casings_is_one() -> None:
@@ -282,7 +294,7 @@ def test_one_vault_under_two_casings_is_one() -> None:
     stopped = item(vm("old"), shouted, protection="stopped", last_backup_time=None)
     made = planned(ready(vm("old"), replace(stopped, vault_id=shouted.id)), policy_name="Nightly")
 
-    assert ["create-policy", "discover", "protect", "protect"] == kinds(made)
+    assert ["create-policy", "discover", "resume", "protect"] == kinds(made)
 
 
 @pytest.mark.parametrize("blocked", [vm(agent=None), vm(instance_view=False), vm(data_disks=40)])
@@ -303,14 +315,16 @@ def test_a_risk_that_was_accepted_lets_that_vm_go_on() -> None:
     assert one.id == change(made, "protect").body["properties"]["sourceResourceId"]
 
 
-def test_a_deleted_item_blocks_until_its_risk_is_accepted() -> None:
+def test_a_deleted_item_is_left_alone_unless_it_is_to_be_brought_back() -> None:
     """
-    Soft delete still keeps the old one.
+    Soft delete still keeps it: the service refuses to enable it anew, whatever risk is accepted; undelete comes first.
     """
     world = ready(item(WEB, HELD, protection="stopped", soft_deleted=True))
+    risky = planned(world, accept_risk={WEB.id: "it will be undeleted"})
 
     assert [] == kinds(planned(world))
-    assert ["discover", "protect"] == kinds(planned(world, accept_risk={WEB.id: "will be undeleted"}))
+    assert ([], ["soft_deleted_kept"]) == (kinds(risky), noted(risky))
+    assert ["undelete", "resume"] == kinds(planned(world, undelete=True))
 
 
 def test_only_selected_vms_are_planned_for() -> None:
@@ -365,10 +379,13 @@ def test_a_vault_that_may_be_there_is_not_created() -> None:
 
 def test_a_policy_that_may_be_there_is_not_created() -> None:
     """
-    Its vault's list of policies failed.
+    Its vault's list of policies failed: its VMs are left out, and a risk that was accepted does not change that.
     """
+    world = estate(group(), vault(policies_read=False))
+
     with pytest.raises(PlanRefused, match="backupPolicies/Nightly, and it could not be read"):
-        planned(estate(group(), vault(policies_read=False)), policy_name="Nightly")
+        planned(world, policy_name="Nightly", accept_risk={WEB.id: "known"})
+    assert [] == kinds(planned(world, policy_name="Nightly"))
 
 
 def test_what_is_unread_elsewhere_does_not_stand_in_the_way() -> None:
@@ -466,7 +483,7 @@ def test_a_plan_names_its_target_and_its_parameters() -> None:
     made = planned(everything(), **EVERYTHING)
 
     assert "SANDBOX (simulated)" == made.target
-    assert Parameters(**EVERYTHING).as_dict() == made.parameters
+    assert Parameters(**EVERYTHING).as_dict() == made.parameters | {"run_dir": "", "apply": False}
 
 
 def test_a_step_without_changes_is_not_there_but_can_be_asked_for() -> None:

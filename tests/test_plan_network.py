@@ -4,6 +4,7 @@ The network step: a rule where an NSG denies, at a free priority before the deni
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from builders import (
     PROXY,
     arm_id,
     change,
+    client,
     estate,
     item,
+    listed,
     networked,
     nic,
     noted,
@@ -32,7 +35,7 @@ from network_cases import decide
 
 from runbook_lib.checks.network import HTTPS, TAGS
 from runbook_lib.plan import project
-from runbook_lib.records import Inventory, IpConfiguration, Plan, key
+from runbook_lib.records import Inventory, IpConfiguration, Plan, Subnet, key
 
 
 def rules_of(made: Plan) -> list[tuple[str, int, str]]:
@@ -170,13 +173,28 @@ def test_an_nsg_of_several_vms_gets_its_rules_once() -> None:
     assert 3 == len(rules_of(planned(estate(shut, net, *nics, *machines), network_option="service_tags")))
 
 
-def test_what_cannot_be_decided_is_left_alone() -> None:
+@pytest.mark.parametrize("option", ["service_tags", "ip_ranges"])
+@pytest.mark.parametrize(
+    ("own", "note", "count"),
+    [
+        (networked(rule("some", 200, destinations=("13.0.0.0/8",))), "service_unclear", 3),
+        ((vm(nic_ids=("/unread/nic-web",)),), "network_unread", 1),
+        ((vm(nic_ids=(nic().id,)), nic(nsg_id="/unread")), "network_unread", 1),
+        ((vm(nic_ids=(nic().id,)), nic(subnet_id="/unread")), "network_unread", 1),
+        (networked(), "", 0),
+    ],
+)
+def test_what_cannot_be_decided_is_left_alone_and_said(
+    option: str, own: tuple[Any, ...], note: str, count: int
+) -> None:
     """
-    A rule is planned against a denial, not against a doubt.
+    A rule is planned against a denial, not against a doubt; silence would read as "nothing is in the way".
     """
-    unsure = networked(rule("some", 200, destinations=("13.0.0.0/8",)))
+    doubts = listed(**dict.fromkeys((*TAGS, "Storage_WestEurope"), ("13.0.0.0/7",)))
+    made = planned(estate(*own, doubts), network_option=option)
 
-    assert [] == rules_of(planned(estate(*unsure), network_option="service_tags"))
+    assert [] == rules_of(made)
+    assert [note] * count == [each for each in noted(made) if each in ("service_unclear", "network_unread")]
 
 
 def test_the_proxys_nsg_lets_it_out_on_both_ports() -> None:
@@ -214,9 +232,13 @@ def test_the_proxys_rule_finds_its_priority(rules: tuple[Any, ...], priority: in
     ("world", "note"),
     [
         (ready(), "proxy_outside"),
+        (ready(*client()), "proxy_outside"),
         (proxied(), "proxy_allowed"),
         (proxied(rule("some", 200, destinations=("13.0.0.0/8",))), "proxy_unclear"),
-        (ready(nic("nic-proxy", "10.0.0.9", nsg_id="/unread")), "proxy_unclear"),
+        (
+            ready(*client(), nic("nic-proxy", "10.0.0.9", nsg_id="/unread", subnet_id=subnet().id)),
+            "proxy_unclear",
+        ),
     ],
 )
 def test_a_proxy_that_needs_no_rule_gets_a_note(world: Inventory, note: str) -> None:
@@ -229,13 +251,73 @@ def test_a_proxy_that_needs_no_rule_gets_a_note(world: Inventory, note: str) -> 
     assert note in noted(made)
 
 
-def test_two_nics_with_the_proxys_address_share_one_rule() -> None:
+def _network(name: str, *peers: Subnet) -> Subnet:
     """
-    Networks that are not connected may use one address twice.
+    The one subnet of a virtual network that is peered with those of *peers*.
     """
-    world = with_records(proxied(rule("deny", 1000)), nic("nic-twin", "10.0.0.9", nsg_id=nsg("nsg-proxy").id.upper()))
+    own_id = arm_id("Microsoft.Network/virtualNetworks", name)
+    return Subnet(
+        id=f"{own_id}/subnets/default", name="default", peer_ids=tuple(p.id.split("/subnets/")[0] for p in peers)
+    )
 
-    assert [("allow-proxy", 200, "Internet")] == rules_of(planned(world, **PROXY))
+
+def _with_twin(*, connected: bool) -> Inventory:
+    """
+    A payroll VM has the proxy's address, in a virtual network that is peered with the client's or has nothing to do
+    with it.
+    """
+    far = _network("vnet-payroll")
+    shut = nsg("nsg-payroll", rule("deny", 1000))
+    twin = nic("nic-payroll", "10.0.0.9", nsg_id=shut.id, subnet_id=far.id.upper())
+    near = replace(subnet(), peer_ids=_network("x", far).peer_ids if connected else ())
+    return with_records(proxied(rule("deny", 1000)), far, shut, twin, near)
+
+
+def test_the_proxys_address_in_a_network_that_is_not_connected_opens_nothing() -> None:
+    """
+    Networks that are not connected may use one address twice: only the proxy's own NSG gets a rule.
+    """
+    made = planned(_with_twin(connected=False), **PROXY)
+
+    assert ["nsg-proxy"] == [each.facts["nsg"] for each in made.changes if each.kind == "add-security-rule"]
+
+
+def test_a_proxy_in_a_peered_network_is_found() -> None:
+    """
+    As one in the client's own.
+    """
+    world = without(_with_twin(connected=True), nic("nic-proxy").id)
+
+    assert ["nsg-payroll"] == [
+        each.facts["nsg"] for each in planned(world, **PROXY).changes if each.kind == "add-security-rule"
+    ]
+
+
+def test_two_reachable_nics_with_the_proxys_address_get_no_rule() -> None:
+    """
+    Which of them is the proxy nobody can tell: a note names both.
+    """
+    made = planned(_with_twin(connected=True), **PROXY)
+
+    assert [] == rules_of(made)
+    assert {"host": "10.0.0.9", "nics": "nic-payroll, nic-proxy"} == {
+        name: value
+        for note in made.notes
+        if note["id"] == "proxy_ambiguous"
+        for name, value in note.items()
+        if name not in ("id", "step")
+    }
+
+
+def test_a_proxy_that_is_given_by_name_gets_a_note_of_its_own() -> None:
+    """
+    Nobody looks up a name here: that no NIC has it as an address says nothing.
+    """
+    made = planned(proxied(rule("deny", 1000)), network_option="http_proxy", proxy_host="proxy.example")
+
+    assert [] == rules_of(made)
+    assert "proxy_named" in noted(made)
+    assert "proxy_outside" not in noted(made)
 
 
 def test_the_rule_of_another_proxy_is_not_replaced() -> None:

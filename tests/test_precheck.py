@@ -4,12 +4,15 @@ The service's own check before enabling: asked within a budget, shown beside our
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from support import RunMaker
 
+from runbook_lib import render
 from runbook_lib.arm import precheck as module
+from runbook_lib.records import Change, key
 from runbook_lib.sandbox import Fault, Sandbox
 
 
@@ -36,12 +39,36 @@ def test_the_service_is_asked_about_vms_about_to_be_enabled(make_run: RunMaker, 
 
 def test_a_vault_that_is_still_to_be_made_cannot_be_asked_about(make_run: RunMaker, contoso: Sandbox) -> None:
     """
-    The table says so, and no call is spent.
+    The table says so; whether another vault holds the VM is asked all the same.
     """
     table = make_run(vm_selector="name:bi01").precheck()
 
     assert ["not asked: the vault is still to be made"] == [row["service"] for row in table.frame.to_dict("records")]
     assert [] == _posts(contoso, "backupprevalidateprotection")
+    assert 1 == len(_posts(contoso, "backupstatus"))
+
+
+def test_a_vault_that_the_caller_cannot_see_is_told_by_the_service(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The lists do not show it, so our verdict is READY; the service knows that the VM is protected there.
+    """
+    probe = make_run(vm_selector="name:crm01")
+    vault = next(each for each in probe.inventory.vaults.values() if each.name == "rsv-legacy")
+    world = replace(probe.inventory, items={}, vaults={})
+    change = Change(
+        kind="protect",
+        step="04",
+        target=f"{vault.id}-new/backupFabrics/Azure/x",
+        body={"properties": {"sourceResourceId": probe.chosen[0].id}},
+    )
+    (found,) = module.precheck(probe.session, world, [change], "sample")
+
+    assert ("no_vault", key(vault.id)) == (found.status, key(found.held_in))
+    row = (found.vm, found.status, found.code, found.message, found.feature, found.held_in)
+    assert (
+        "Vault rsv-legacy holds the VM already, as the service says"
+        in render.precheck([row], {}, probe.inventory, "en").text()
+    )
 
 
 def test_the_budget_is_kept(make_run: RunMaker, contoso: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +96,8 @@ def test_with_none_the_service_is_not_asked(make_run: RunMaker, contoso: Sandbox
     table = make_run(**options, service_precheck="none").precheck()
 
     assert {"not asked (parameter service_precheck)"} == {row["service"] for row in table.frame.to_dict("records")}
-    assert [] == _posts(contoso, "backupprevalidateprotection") + _posts(contoso, "backupvalidatefeatures")
+    kinds = ("backupprevalidateprotection", "backupvalidatefeatures", "backupstatus")
+    assert [] == [each for kind in kinds for each in _posts(contoso, kind)]
 
 
 def test_an_answer_that_cannot_be_had_is_no_success(make_run: RunMaker, contoso: Sandbox) -> None:

@@ -85,7 +85,7 @@ _CHANGES = st.builds(
     target=st.text(),
     reads=st.lists(st.text(), max_size=2).map(tuple),
     body=_OBJECTS,
-    irreversible=st.booleans(),
+    irreversible=st.lists(st.text(), max_size=2).map(tuple),
     facts=_OBJECTS,
 )
 _RECORDS = st.one_of(

@@ -33,8 +33,8 @@ from hypothesis import strategies as st
 
 from runbook_lib import checks, render, text
 from runbook_lib.checks.network import SERVICES, Comparison, Decision, Hop, Tracer
-from runbook_lib.plan import Difference, project, ranges
-from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, key
+from runbook_lib.plan import Difference, diff, project, ranges
+from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.render import Lines, Table, csv_cell, escape, plain
 from runbook_lib.rights import Right
 from runbook_lib.scripts import File
@@ -390,10 +390,12 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "applied": True,
         "changes": {},
         "failures": render.failures(made, failed, LANGUAGE),
+        "irreversible": made.irreversible,
         "notes": [EVIL],
         "rights": {"missing": [{"step": EVIL, "action": EVIL, "scope": EVIL}], "unknown": 1},
         "unread": [{"what": EVIL, "scope": EVIL, "code": EVIL}],
     }
+    steps = encode(made)["steps"]
     tracer = Tracer(world)
     paths = [path for each in machines for path in tracer.paths(each, SERVICES)]
     decision, hop = Decision(access="Deny", rule=EVIL, priority=100), Hop(type=EVIL, route=EVIL)
@@ -406,6 +408,7 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "agent": render.findings(world, found, LANGUAGE, only=("agent",)),
         "plan": render.plan(made.steps, EVIL, LANGUAGE),
         "ended": render.plan(made.steps, EVIL, LANGUAGE, failed),
+        "diff": render.diff([*diff(made.steps), *apart], EVIL, LANGUAGE, whole=True),
         "notes": Lines(render.notes(made, LANGUAGE)),
         "results": render.results("04", changes, LANGUAGE),
         "vaults": render.vaults(world, project(world, made.changes), ["westeurope"], LANGUAGE),
@@ -427,13 +430,16 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
             world,
             LANGUAGE,
         ),
-        "precheck": render.precheck([(vm.id, "Failed", EVIL, EVIL, EVIL) for vm in machines], {}, world, LANGUAGE),
+        "precheck": render.precheck(
+            [(vm.id, "Failed", EVIL, EVIL, EVIL, f"/vaults/{EVIL}") for vm in machines], {}, world, LANGUAGE
+        ),
         "prerequisites": render.prerequisites(found, machines, world, LANGUAGE),
         "unread": render.unread(world, LANGUAGE),
         "comparison": render.comparison(world, after, verdicts, found, LANGUAGE, [EVIL]),
         "held_back": render.held_back(world, verdicts, found, LANGUAGE),
         "differences": render.differences(apart, [(each, "failed") for each in made.changes], LANGUAGE),
-        "ending": Lines(render.ending(outcome, [EVIL], 80, LANGUAGE)),
+        "ending": Lines(render.ending(outcome, steps, 80, LANGUAGE)),
+        "promised": Lines(render.ending(outcome | {"applied": False}, steps, 80, LANGUAGE)),
         "parameter_values": render.parameter_values({"vault_name": EVIL, "accept_risk": {EVIL: EVIL}}, LANGUAGE),
     }
 
@@ -443,7 +449,7 @@ def test_there_is_a_table_here_for_every_function() -> None:
     A new table must be tried with hostile names as well.
     """
     functions = {name for name in render.__all__ if name[0].islower()}
-    tried = {"ended": "plan", "agent": "findings"}
+    tried = {"ended": "plan", "promised": "ending", "agent": "findings"}
 
     sinks, words = {"csv_cell", "escape", "plain"}, {"failure", "failures", "machine", "remedies", "sentence", "why"}
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support import RunMaker
 
+from runbook_lib import views
 from runbook_lib.plan import EFFECTS
 from runbook_lib.records import Change, Plan, Step
 from runbook_lib.render import ending
@@ -151,6 +152,66 @@ def test_a_reader_is_told_what_is_missing_step_by_step(make_run: RunMaker, conto
     )
     assert [SCOPE] == kept["AssignableScopes"]
     assert not any(each["writes"] for each in contoso.requests())
+
+
+VAULT = f"{SCOPE}/resourceGroups/rg-backup-westeurope/providers/Microsoft.RecoveryServices/vaults/rsv-westeurope"
+VM_CONTRIBUTOR = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
+BACKUP_OPERATOR = "00c29273-979b-4161-815c-10b084fb9324"
+
+
+def _with_single_roles(contoso: Sandbox, vm: str) -> None:
+    """
+    Let the caller read all of production, operate the vault alone, and write one VM alone.
+    """
+    _as(contoso, READER)
+    estate = read_estate("contoso")
+    own = f"{SCOPE}/resourceGroups/rg-data-prod/providers/Microsoft.Compute/virtualMachines/{vm}"
+    more = (_assignment(READER), _assignment(VM_CONTRIBUTOR, own), _assignment(BACKUP_OPERATOR, VAULT))
+    contoso.load(replace(estate, resources=(*estate.resources, *more), profile={**estate.profile, "caller": OPERATOR}))
+
+
+def test_roles_on_the_vault_and_on_the_vm_count(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Their group grants nothing: they are asked about themselves, and what they grant is not called missing.
+    """
+    _with_single_roles(contoso, "file01")
+    table = make_run(vm_selector="name:file01", subscription_ids=[PRODUCTION]).rights()
+    rows = table.frame.to_dict("records")
+
+    assert {"yes"} == {row["granted"] for row in rows}
+    assert {"Contoso Production: rg-backup-westeurope/rsv-westeurope", "Contoso Production: rg-data-prod/file01"} < {
+        row["scope"] for row in rows
+    }
+
+
+def test_a_vm_without_a_role_is_named_beside_one_that_has_it(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    By the VM itself, not by its group.
+    """
+    _with_single_roles(contoso, "file01")
+    run = make_run(vm_selector="group:rg-data-prod", subscription_ids=[PRODUCTION])
+    rows = run.rights().frame.to_dict("records")
+
+    assert {"Contoso Production: rg-data-prod/hr01", "Contoso Production: rg-data-prod/sql02"} == {
+        row["scope"] for row in rows if row["granted"] == "no"
+    }
+
+
+def test_no_more_resources_are_asked_about_than_the_bound(
+    make_run: RunMaker, contoso: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The rest is unknown, and the table says how many: never missing, never granted.
+    """
+    monkeypatch.setattr(views, "MOST", 1)
+    _with_single_roles(contoso, "file01")
+    since = len(contoso.requests())
+    table = make_run(vm_selector="group:rg-data-prod", subscription_ids=[PRODUCTION]).rights()
+    asked = [each["path"] for each in contoso.requests(since) if each["path"].endswith("/permissions")]
+
+    assert 1 == sum(path.count("/providers/") == 2 for path in asked)
+    assert {"yes", "unknown"} == {row["granted"] for row in table.frame.to_dict("records")}
+    assert "3 more were not" in table.text()
 
 
 def test_a_contributor_lacks_nothing(make_run: RunMaker, contoso: Sandbox) -> None:

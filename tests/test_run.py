@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import RunMaker, writes
 
-from runbook_lib import evidence, open_run
+from runbook_lib import checks, evidence, open_run
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.records import Verdict, key
@@ -214,11 +214,11 @@ def test_the_outcome_names_every_selected_vm_once(make_run: RunMaker) -> None:
     run.conclude()
     outcome = evidence.read_json(run.folder.path / "outcome.json")
 
-    assert 40 == len(outcome["verdicts"]) == len({each["vm"] for each in outcome["verdicts"]})
+    assert 43 == len(outcome["verdicts"]) == len({each["vm"] for each in outcome["verdicts"]})
     assert all(each["why"] for each in outcome["verdicts"])
-    assert 40 == sum(outcome["counts"].values())
+    assert 43 == sum(outcome["counts"].values())
     assert ("SANDBOX (simulated)", True, False) == (outcome["target"], outcome["complete"], outcome["applied"])
-    assert {"comparison.csv", "findings.csv", "plan.csv", "unread.csv"} == {
+    assert {"comparison.csv", "findings.csv", "plan.csv", "plan-diff.csv", "unread.csv"} == {
         path.name for path in (run.folder.path / "tables").iterdir()
     }
 
@@ -407,3 +407,44 @@ def test_a_run_that_wrote_nothing_promised_nothing(make_run: RunMaker) -> None:
     run.conclude()
 
     assert "Nothing was written in this run." == run.show_differences().text()
+
+
+# --- verdicts and what the service then does ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vm", "verdict", "outcomes", "codes"),
+    [("frozen01", Verdict.READY, {"done"}, []), ("audit01", Verdict.BLOCKED, {"failed"}, ["ScopeLocked"])],
+)
+def test_a_read_only_lock_blocks_where_the_service_refuses_and_nowhere_else(
+    make_run: RunMaker, vm: str, verdict: Verdict, outcomes: set[str], codes: list[str]
+) -> None:
+    """
+    One on the vault's group refuses the first write, one on the VM's own group none.
+    """
+    probe = make_run(vm_selector=f"name:{vm}")
+    (arm_id,) = (each.id for each in probe.chosen)
+    run = make_run(vm_selector=f"name:{vm}", accept_risk={arm_id: "to see what the service does"})
+    plan = run.plan
+    run.folder.save_plan(plan)
+    ended = run.apply_plan(plan, [step.number for step in plan.steps])
+
+    assert verdict is checks.verdicts(probe.findings(probe.inventory))[arm_id][0]
+    assert outcomes == {each.outcome for each in ended if each.outcome != "adopted"}
+    assert codes == [each.code for each in ended if each.outcome == "failed"][:1]
+
+
+def test_policies_that_cannot_be_read_keep_back_the_vms_of_their_vault_alone(
+    make_run: RunMaker, contoso: Sandbox
+) -> None:
+    """
+    Their VMs are undetermined, with the check that says so; the others are planned as if nothing were.
+    """
+    whole = {each.target for each in make_run().plan.changes if each.kind == "protect"}
+    contoso.fault(Fault(path="rsv-westeurope/backuppolicies$", status=403, code="AuthorizationFailed", message="no"))
+    run = make_run()
+    found = checks.verdicts(run.findings(run.inventory))
+    kept = {each.target for each in run.plan.changes if each.kind == "protect"}
+
+    assert (Verdict.UNDETERMINED, ("policy-fit",)) == next(v for each, v in found.items() if each.endswith("/hr01"))
+    assert {each for each in whole if "/rsv-westeurope/" not in each} == kept != set()

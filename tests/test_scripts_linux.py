@@ -319,7 +319,8 @@ def test_a_port_that_was_open_before_stays_open(firewall: tuple[str, Path], syst
 # --- The Linux agent ----------------------------------------------------------------------------------------------
 
 
-APT_UPDATE, APT_INSTALL = "apt-get update", "apt-get install -y walinuxagent"
+APT_UPDATE, APT_INSTALL = "apt-get update", "apt-get install -y --no-remove walinuxagent"
+APT_DEBIAN = "apt-get install -y --no-remove waagent"
 
 
 def agent_script() -> str:
@@ -384,12 +385,10 @@ def test_a_system_without_an_agent_fails_the_validation(system: Path) -> None:
     ("distribution", "tools", "calls", "unit"),
     [
         ("ID=ubuntu\n", ("apt-get",), [APT_UPDATE, APT_INSTALL], "walinuxagent"),
-        (
-            "ID=kali\nID_LIKE=debian\n",
-            ("apt-get",),
-            ["apt-get update", "apt-get install -y walinuxagent"],
-            "walinuxagent",
-        ),
+        ("ID=debian\n", ("apt-get",), [APT_UPDATE, APT_DEBIAN], "walinuxagent"),
+        ("ID=kali\nID_LIKE=debian\n", ("apt-get",), [APT_UPDATE, APT_DEBIAN], "walinuxagent"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', ("apt-get",), [APT_UPDATE, APT_INSTALL], "walinuxagent"),
+        ("ID=ubuntu\nID_LIKE=debian\n", ("apt-get",), [APT_UPDATE, APT_INSTALL], "walinuxagent"),
         ('ID="rhel"\n', ("yum", "dnf"), ["dnf -y install WALinuxAgent"], "waagent"),
         ('ID="ol"\nID_LIKE="fedora"\n', ("yum",), ["yum -y install WALinuxAgent"], "waagent"),
         ("ID=azurelinux\n", ("tdnf",), ["tdnf -y install WALinuxAgent"], "waagent"),
@@ -413,12 +412,13 @@ def test_the_agent_is_installed_by_the_distributions_own_tool(
     done = log(system)
     second = run_shell(agent_script(), system, "install")
     again = log(system)[len(done) :]
+    package = done[-2].split()[-1]
     run_shell(agent_script(), system, "undo")
 
     assert (0, 0) == (first.returncode, second.returncode), first.stderr
     assert [*calls, f"systemctl enable --now {unit}"] == done
     assert [f"systemctl enable --now {unit}"] == again
-    assert " remove " in log(system)[-1]
+    assert log(system)[-1].endswith(f" remove {package}")
     assert before == tree(system / "root")
 
 
@@ -433,6 +433,35 @@ def test_an_agent_that_was_there_is_never_removed(system: Path) -> None:
 
     assert "nothing to undo" in said.stdout
     assert [] == [each for each in log(system) if "apt-get" in each]
+
+
+def test_an_installation_that_failed_leaves_nothing_to_undo(system: Path) -> None:
+    """
+    Whoever brings an agent afterwards keeps it.
+    """
+    before = tree(system / "root")
+    tool(system, "apt-get", f'echo "apt-get $*" >> {system / "log"}\n[ "$1" != install ] || exit 100')
+    failed = run_shell(agent_script(), system, "install")
+    agent(system, "WALinuxAgent-2.10.0.8 running on x")
+    said = run_shell(agent_script(), system, "undo")
+
+    assert (100, before) == (failed.returncode, tree(system / "root"))
+    assert "nothing to undo" in said.stdout
+    assert [] == [each for each in log(system) if " remove" in each]
+
+
+@pytest.mark.parametrize(("distribution", "command"), [("ID=debian\n", APT_DEBIAN), ("ID=ubuntu\n", APT_INSTALL)])
+def test_an_update_takes_the_distributions_own_package(system: Path, distribution: str, command: str) -> None:
+    """
+    By its own name, and the unit is restarted by its own.
+    """
+    (system / "root/etc/os-release").write_text(distribution)
+    agent(system, "WALinuxAgent-2.10.0.8 running on x")
+    tool(system, "apt-get", f'echo "apt-get $*" >> {system / "log"}')
+    said = run_shell(agent_script(), system, "update", "no backup is running")
+
+    assert 0 == said.returncode, said.stderr
+    assert [APT_UPDATE, command, "systemctl restart walinuxagent"] == log(system)
 
 
 def test_on_an_unknown_distribution_nothing_is_installed(system: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.render import failure
+from runbook_lib.sandbox.refusals import OURS
 from runbook_lib.text import LANGUAGES
 from runbook_lib.text.service_errors import explain, service_errors
 
@@ -50,6 +51,27 @@ def test_a_failed_change_says_cause_remedy_and_notebook() -> None:
     assert known.endswith("for the time of the change. See notebook 01_create_vault.")
     assert "Odd: It is odd" == failure("Odd", "It is odd.", "en")
     assert "" == failure("", "", "en")
+
+
+def test_a_code_of_the_sandbox_alone_is_marked() -> None:
+    """
+    Nobody is to look for it in Azure: the table says which they are, and so does the failure.
+    """
+    simulated = {each.code for each in service_errors("en").values() if each.simulated}
+    failed = failure("BMSUserErrorPolicyItemLimitReached", "Full.", "en")
+
+    assert simulated == {code for code in OURS if explain(code, "en")}
+    assert "Full (a code of the sandbox: Azure's own is not known). The policy protects" in failed
+
+
+def test_the_missing_right_on_a_key_vault_is_explained() -> None:
+    """
+    The code that users of encrypted VMs report most.
+    """
+    known = explain("UserErrorKeyVaultPermissionsNotConfigured", "en")
+
+    assert known is not None
+    assert ("00_start", False) == (known.notebook, known.simulated)
 
 
 @pytest.mark.skipif(not os.environ.get("RUNBOOK_REFERENCE"), reason="RUNBOOK_REFERENCE is unset")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from builders import (
     EVERYTHING,
     HELD,
@@ -25,7 +26,8 @@ from builders import (
 )
 
 from runbook_lib import checks, render
-from runbook_lib.parameters import NAMES
+from runbook_lib.conclusion import held_back
+from runbook_lib.parameters import NAMES, Parameters
 from runbook_lib.plan import project
 from runbook_lib.records import Agent, Extension, Verdict, VmVerdict, key
 from runbook_lib.render import Table
@@ -242,6 +244,29 @@ def test_a_vm_that_is_held_back_shows_the_id_that_accept_risk_takes() -> None:
     assert [("web", "BLOCKED", vm().id)] == [(row["vm"], row["verdict"], row["id"]) for row in cells(table)]
     assert '{"ID": "reason"}' in table.text()
     assert "None: no VM waits for a decision." in render.held_back(world, [], found, LANGUAGE).text()
+
+
+@pytest.mark.parametrize(
+    ("fields", "undelete", "expected"),
+    [
+        ({"protection": "stopped"}, False, True),
+        ({"protection": "protectionerror"}, False, True),
+        ({"protection": "on"}, False, False),
+        ({"protection": "protectionpaused"}, False, False),
+        ({"protection": "stopped", "soft_deleted": True}, False, False),
+        ({"protection": "stopped", "soft_deleted": True}, True, True),
+    ],
+)
+def test_only_where_something_would_be_enabled_a_vm_is_held_back(
+    fields: dict[str, Any], undelete: bool, expected: bool
+) -> None:
+    """
+    Accepting the risk does nothing for a VM that the plan leaves as it is.
+    """
+    world = estate(vm(), HELD, item(vm(), HELD, **fields))
+    verdict = VmVerdict(vm=vm().id, verdict=Verdict.BLOCKED, decisive=("agent",))
+
+    assert expected == held_back(world, verdict, Parameters(undelete=undelete))
 
 
 def test_what_was_planned_and_not_made_is_a_difference() -> None:

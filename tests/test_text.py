@@ -88,7 +88,7 @@ def _raised() -> set[str]:
     """
     found = {_message(call) for call in _calls(*ERRORS, "kind")} - {None}
     # A bad name is reported under the name of its parameter.
-    return {str(each) for each in found} | {"parameters", "vault_name", "resource_group"}
+    return {str(each) for each in found} | {"parameters", "vault_name", "resource_group", "policy_name"}
 
 
 def _columns() -> set[str]:
@@ -131,6 +131,7 @@ def _needed() -> set[str]:
     needed |= {f"check.{check.id}.{case}" for check in CATALOGUE for case in _cases(check.id)}
     needed |= {f"outcome.{each}" for each in constants if text.exists(f"outcome.{each}")}
     needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
+    needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
     families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
     needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
     parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one")}

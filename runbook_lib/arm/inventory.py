@@ -16,11 +16,22 @@ from typing import Any
 from runbook_lib.arm import machines, shapes
 from runbook_lib.arm.servicetags import service_tags_list, service_tags_path
 from runbook_lib.arm.session import ArmError, Session
-from runbook_lib.checks.prerequisites import ITEMS, RECOVERY_SERVICES
-from runbook_lib.checks.vaults import VAULTS
+from runbook_lib.checks.kinds import (
+    GROUPS,
+    ITEMS,
+    KEY_VAULTS,
+    LOCKS,
+    NAT_GATEWAYS,
+    RECOVERY_SERVICES,
+    SETTINGS,
+    STORAGE,
+    VAULTS,
+)
+from runbook_lib.checks.limitations.disks import key_vaults_of
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import Parameters
-from runbook_lib.records import SERVICE_TAGS, Inventory, Unread, Vault, VirtualMachine, key
+from runbook_lib.plan import POINTS, changing
+from runbook_lib.records import SERVICE_TAGS, Inventory, ProtectedItem, Unread, Vault, VirtualMachine, key
 from runbook_lib.selection import select
 
 __all__ = ["API_VERSIONS", "read_inventory"]
@@ -35,6 +46,7 @@ API_VERSIONS = {
     "backup": "2026-10-01",
     "disks": "2024-03-02",
     "locks": "2020-05-01",
+    "keyvault": "2023-07-01",
 }
 WORKERS = 8
 JOBS = f"{VAULTS}/backupJobs"
@@ -80,8 +92,8 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
     """
     Read the estate as far as the job needs it.
 
-    Vaults are read in every subscription that the caller sees: a VM may be protected from another one. Everything else
-    is read in `subscription_ids` (all enabled ones when empty) and in `vault_subscription`.
+    Vaults and locks are read in every subscription that the caller sees: a VM may be protected from another one.
+    Everything else is read in `subscription_ids` (all enabled ones when empty) and in `vault_subscription`.
 
     Raises:
         SignInError: the target refuses the caller, or does not answer.
@@ -92,7 +104,7 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         seen = [shapes.subscription(row) for row in session.rows("/subscriptions", API_VERSIONS["subscriptions"])]
     except ArmError as error:
         raise InvalidParameters("subscriptions_unread", problem=str(error)) from error
-    enabled = {key(each.id): each for each in seen if each.state in ("Enabled", "Warned", "PastDue")}
+    enabled = {key(each.id): each for each in seen if each.state.lower() in ("enabled", "warned", "pastdue")}
     chosen = _chosen(asked, enabled.keys())
     also = [] if asked.vault_subscription == "same" else _named((asked.vault_subscription,), enabled.keys())
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:
@@ -114,6 +126,9 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         inventory = _with_vault_settings(reader, inventory)
         selected = select(inventory, asked)
         inventory = _with_jobs(reader, _with_instance_views(reader, inventory, selected), selected)
+        if asked.change_policy:
+            inventory = _with_points(reader, inventory, changing(inventory, asked))
+        inventory = _with_key_vaults(reader, inventory, selected)
         if asked.network_option == "ip_ranges":
             inventory = _with_service_tags(reader, inventory, selected)
     return replace(inventory, unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))))
@@ -163,16 +178,13 @@ def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]
     return {
         "locations": _keyed(regions, shapes.location),
         "providers": _keyed([provider] if provider else [], shapes.provider),
-        "groups": _keyed(lists("Microsoft.Resources/resourceGroups", "resourcegroups", "resources"), shapes.group),
+        "groups": _keyed(lists(GROUPS, "resourcegroups", "resources"), shapes.group),
         "vms": {
             each: machines.with_instance_view(vm, view) if isinstance(view := views.get(each), dict) else vm
             for each, vm in found.items()
         },
         "disks": _keyed(
             lists("Microsoft.Compute/disks", "providers/Microsoft.Compute/disks", "disks"), machines.managed_disk
-        ),
-        "locks": _keyed(
-            lists("Microsoft.Authorization/locks", "providers/Microsoft.Authorization/locks", "locks"), shapes.lock
         ),
         "nics": _keyed(
             lists("Microsoft.Network/networkInterfaces", f"{network}/networkInterfaces", "network"),
@@ -192,11 +204,14 @@ def _read_subscription(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]
         "load_balancers": _keyed(
             lists("Microsoft.Network/loadBalancers", f"{network}/loadBalancers", "network"), shapes.load_balancer
         ),
+        "nat_gateways": _keyed(lists(NAT_GATEWAYS, f"{network}/natGateways", "network"), shapes.nat_gateway),
     }
 
 
 def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
     rows = reader.rows(scope, VAULTS, f"{scope}/providers/{VAULTS}", "vaults") or []
+    # Wherever there may be a vault that a selected VM is in, what holds it matters.
+    locks = reader.rows(scope, LOCKS, f"{scope}/providers/{LOCKS}", "locks")
     vaults: dict[str, Vault] = {}
     policies: dict[str, Any] = {}
     items: dict[str, Any] = {}
@@ -216,7 +231,7 @@ def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
         vaults[key(vault.id)] = vault
         policies |= _keyed(kept, shapes.policy)
         items |= found
-    return {"vaults": vaults, "policies": policies, "items": items}
+    return {"vaults": vaults, "policies": policies, "items": items, "locks": _keyed(locks, shapes.lock)}
 
 
 def _items(reader: _Reader, vault_id: str, rows: Iterable[Json]) -> tuple[dict[str, Any], bool]:
@@ -261,9 +276,9 @@ def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
     regions = {vm.location for vm in inventory.vms.values()}
 
     def look(vault: Vault) -> Vault:
-        body = reader.one(vault.id, f"{VAULTS}/redundancySettings", vault.id, "vaults")
+        body = reader.one(vault.id, SETTINGS, vault.id, "vaults")
         path = f"{vault.id}/backupstorageconfig/vaultstorageconfig"
-        storage = reader.one(vault.id, f"{VAULTS}/backupstorageconfig", path, "backup")
+        storage = reader.one(vault.id, STORAGE, path, "backup")
         return replace(vault, **shapes.vault_settings(body, storage))
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="vault") as pool:
@@ -292,6 +307,40 @@ def _with_jobs(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMa
         vaults={**inventory.vaults, **read},
         jobs=_keyed((row for _, rows in lists for row in rows or ()), shapes.backup_job),
     )
+
+
+def _with_points(reader: _Reader, inventory: Inventory, items: Iterable[ProtectedItem]) -> Inventory:
+    """
+    Read the recovery points of the items that are to come under another policy, for it may not keep them all.
+    """
+
+    def look(item: ProtectedItem) -> ProtectedItem:
+        rows = reader.rows(item.id, POINTS, f"{item.id}/recoveryPoints", "backup")
+        policy = inventory.policies.get(key(item.policy_id))
+        zone = str(policy.terms.get("time_zone", "")) if policy else ""
+        times = None if rows is None else [shapes.recovery_point(row, zone) for row in rows]
+        # One whose time cannot be read may be lost or not: then nobody can count.
+        known = None if times is None or None in times else tuple(sorted(each for each in times if each))
+        return replace(item, points=known)
+
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="points") as pool:
+        looked = {key(item.id): item for item in pool.map(look, items)}
+    return replace(inventory, items={**inventory.items, **looked})
+
+
+def _with_key_vaults(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
+    """
+    Read the Key Vaults of selected VMs with Azure Disk Encryption: each once, and no other.
+    """
+    named = (each for vm in chosen for each in key_vaults_of(inventory, vm) if each.startswith("/"))
+    wanted = {key(each): each for each in named}
+
+    def look(vault_id: str) -> Json | None:
+        return reader.one(vault_id, KEY_VAULTS, vault_id, "keyvault")
+
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="key-vault") as pool:
+        read = list(pool.map(look, wanted.values()))
+    return replace(inventory, key_vaults=_keyed((row for row in read if row is not None), machines.key_vault))
 
 
 def _with_service_tags(reader: _Reader, inventory: Inventory, chosen: Sequence[VirtualMachine]) -> Inventory:

@@ -6,11 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from runbook_lib.arm.wire import Json, as_list, as_number, as_object, as_text, id_of, located, name_of, properties_of
-from runbook_lib.records import Agent, Disk, Extension, Image, ManagedDisk, VirtualMachine
+from runbook_lib.records import Agent, Disk, Encryption, Extension, Image, KeyVault, ManagedDisk, VirtualMachine
 
-__all__ = ["managed_disk", "power_state", "virtual_machine", "with_instance_view"]
+__all__ = ["key_vault", "managed_disk", "power_state", "virtual_machine", "with_instance_view"]
+
+# What the Backup Management Service needs of secrets, and of keys where these wrap them (backup-azure-vms-encryption
+# of 2026-01-22).
+NEEDED = frozenset({"get", "list", "backup"})
 
 
 def virtual_machine(row: Json) -> VirtualMachine:
@@ -37,6 +42,7 @@ def virtual_machine(row: Json) -> VirtualMachine:
         scale_set_id=id_of(properties.get("virtualMachineScaleSet")),
         provision_agent=_provision_agent(profile),
         allow_extensions=_said(profile.get("allowExtensionOperations")),
+        provisioning_state=as_text(properties.get("provisioningState")).lower(),
         extensions=tuple(_model_extensions(row)),
     )
 
@@ -70,8 +76,32 @@ def _disk(given: Json) -> Disk:
         unmanaged=bool(as_object(given.get("vhd"))),
         write_accelerator=given.get("writeAcceleratorEnabled") is True,
         ephemeral=as_text(as_object(given.get("diffDiskSettings")).get("option")).lower() == "local",
-        encrypted=as_object(given.get("encryptionSettings")).get("enabled") is True,
+        encryption=_encryption(
+            as_object(given.get("encryptionSettings")), [as_object(given.get("encryptionSettings"))]
+        ),
     )
+
+
+def _encryption(holder: Json, settings: list[Json]) -> Encryption | None:
+    """
+    Read where the secrets and keys are, from settings that are on.
+    """
+    if holder.get("enabled") is not True:
+        return None
+    return Encryption(
+        secret_vaults=_sources(settings, "diskEncryptionKey", "secretUrl"),
+        key_vaults=_sources(settings, "keyEncryptionKey", "keyUrl"),
+    )
+
+
+def _sources(settings: list[Json], part: str, url: str) -> tuple[str, ...]:
+    held = [as_object(each.get(part)) for each in settings]
+    found = (id_of(each.get("sourceVault")) or _host(as_text(each.get(url))) for each in held)
+    return tuple(dict.fromkeys(each for each in found if each))
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").partition(".")[0]
 
 
 def _provision_agent(profile: Json) -> bool | None:
@@ -96,12 +126,17 @@ def _model_extensions(row: Json) -> Iterator[Extension]:
 
 def power_state(view: Json) -> str:
     """
-    Find the power state among an instance view's statuses: by its prefix, for order and set vary.
+    Find the power state among an instance view's statuses.
     """
+    return _state(view, "powerstate")
+
+
+def _state(view: Json, kind: str) -> str:
+    # By its prefix, for order and set vary; what stands behind the state is detail.
     for status in as_list(view.get("statuses")):
-        code = as_text(as_object(status).get("code"))
-        if code.lower().startswith("powerstate/"):
-            return code.split("/", 1)[1].lower()
+        parts = as_text(as_object(status).get("code")).lower().split("/")
+        if parts[0] == kind and len(parts) > 1:
+            return parts[1]
     return ""
 
 
@@ -113,6 +148,7 @@ def with_instance_view(vm: VirtualMachine, view: Json) -> VirtualMachine:
     return replace(
         vm,
         instance_view=True,
+        provisioning_state=_state(view, "provisioningstate") or vm.provisioning_state,
         power_state=power_state(view),
         os_name=as_text(view.get("osName")),
         os_version=as_text(view.get("osVersion")),
@@ -164,9 +200,34 @@ def managed_disk(row: Json) -> ManagedDisk:
     Read a managed disk; one that says nothing of shares has one.
     """
     properties = properties_of(row)
+    encryption = as_object(properties.get("encryptionSettingsCollection"))
     return ManagedDisk(
         **located(row),
         storage=as_text(as_object(row.get("sku")).get("name")),
         size_gb=as_number(properties.get("diskSizeGB")),
         max_shares=as_number(properties.get("maxShares"), 1),
+        encryption=_encryption(encryption, [as_object(each) for each in as_list(encryption.get("encryptionSettings"))]),
     )
+
+
+def key_vault(row: Json) -> KeyVault:
+    """
+    Read a Key Vault: who may read what backup needs, as far as its access policies tell.
+    """
+    properties = properties_of(row)
+    policies = [as_object(each) for each in as_list(properties.get("accessPolicies"))]
+    return KeyVault(
+        **located(row),
+        rbac=properties.get("enableRbacAuthorization") is True,
+        secret_readers=_readers(policies, "secrets"),
+        key_readers=_readers(policies, "keys"),
+    )
+
+
+def _readers(policies: list[Json], kind: str) -> tuple[str, ...]:
+    found = []
+    for each in policies:
+        own = {as_text(right).lower() for right in as_list(as_object(each.get("permissions")).get(kind))}
+        if "all" in own or own >= NEEDED:
+            found.append(as_text(each.get("objectId")))
+    return tuple(found)

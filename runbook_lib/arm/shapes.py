@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tzlocal.windows_tz import win_tz
 
 from runbook_lib.arm.wire import (
     Json,
@@ -31,6 +34,7 @@ from runbook_lib.records import (
     LoadBalancer,
     Location,
     Lock,
+    NatGateway,
     NetworkInterface,
     Policy,
     ProtectedItem,
@@ -52,6 +56,7 @@ __all__ = [
     "load_balancer",
     "location",
     "lock",
+    "nat_gateway",
     "network_interface",
     "policy",
     "protected_item",
@@ -142,6 +147,7 @@ def network_interface(row: Json) -> NetworkInterface:
                 public_ip_id=id_of(each.get("publicIPAddress")),
                 asg_ids=_ids(each.get("applicationSecurityGroups")),
                 backend_pool_ids=_ids(each.get("loadBalancerBackendAddressPools")),
+                nat_rule_ids=_ids(each.get("loadBalancerInboundNatRules")),
             )
             for each in configurations
         ),
@@ -159,6 +165,7 @@ def subnets(row: Json) -> Iterator[Subnet]:
     surroundings: Json = {
         "space": _space(network.get("addressSpace")),
         "peered": tuple(prefix for each in connected for prefix in _space(each.get("remoteAddressSpace"))),
+        "peer_ids": _ids([each.get("remoteVirtualNetwork") for each in connected]),
         "gateway": "gatewaysubnet" in names or any(each.get("useRemoteGateways") is True for each in connected),
     }
     for each in map(as_object, as_list(properties_of(row).get("subnets"))):
@@ -251,6 +258,16 @@ def public_ip(row: Json) -> PublicIp:
         **located(row),
         address=as_text(given.get("ipAddress")),
         static=as_text(given.get("publicIPAllocationMethod")).lower() == "static",
+    )
+
+
+def nat_gateway(row: Json) -> NatGateway:
+    """
+    Read a NAT gateway; addresses of IPv6 alone take no packet to a service of Azure.
+    """
+    given = properties_of(row)
+    return NatGateway(
+        **located(row), addressed=any(_ids(given.get(each)) for each in ("publicIpAddresses", "publicIpPrefixes"))
     )
 
 
@@ -396,6 +413,19 @@ def protected_item(row: Json) -> ProtectedItem | None:
         last_backup_status=as_text(properties.get("lastBackupStatus")),
         last_backup_time=_time(properties.get("lastBackupTime")),
     )
+
+
+def recovery_point(row: Json, zone: str) -> datetime | None:
+    """
+    Read the time of a recovery point, on the day that it has in a Windows time zone; None where it cannot be told.
+    """
+    read = _time(properties_of(row).get("recoveryPointTime"))
+    if read is None:
+        return None
+    try:
+        return read.astimezone(ZoneInfo(win_tz[zone]))
+    except (KeyError, ZoneInfoNotFoundError):
+        return read
 
 
 def _time(value: Any) -> datetime | None:

@@ -10,30 +10,52 @@ from functools import lru_cache
 from typing import Any
 
 from runbook_lib.checks.result import result
+from runbook_lib.checks.vaults import policy_of, unread_vaults
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import entry_of
+from runbook_lib.placement import Place, entry_of
 from runbook_lib.records import Extension, Finding, Inventory, Status, VirtualMachine, key
 
-__all__ = ["BACKUP_EXTENSIONS", "agent", "agent_settings", "agent_update", "agent_version", "backup_extension"]
+__all__ = [
+    "BACKUP_EXTENSIONS",
+    "WAITING",
+    "agent",
+    "agent_settings",
+    "agent_update",
+    "agent_version",
+    "backup_extension",
+    "is_ready",
+]
 
 # The guide's table, and the minimum that Azure supports today (Microsoft support article 4049215).
 GUIDE_WINDOWS = "2.6.1198.718"
 MINIMUM = {"Windows": "2.7.41491.1010", "Linux": "2.2.53.1"}
 # Both are the normal minutes after a start, not a fault.
 STARTING = ("not yet populated", "not yet available")
+WAITING = "waiting for network"
+# An Enhanced policy may take crash-consistent points alone, without an agent (Enhanced policies, SDK
+# 11.0.0: IaasVMSnapshotConsistencyType).
+CONSISTENCY, CRASH_ONLY = "snapshotConsistencyType", "onlycrashconsistent"
 BACKUP_EXTENSIONS = frozenset({"vmsnapshot", "vmsnapshotlinux"})
 
 
-def agent(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
+def agent(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place | None = None) -> Finding:
     """
-    Judge whether the agent answers; a VM that is off still gets crash-consistent recovery points.
+    Judge whether the agent answers; a VM that is off still gets crash-consistent recovery points, and a policy that
+    takes no others needs no agent.
+
+    Args:
+        place: None where the VM's policy is not known yet.
     """
-    status, case = _agent(vm)
+    guide, case = _agent(vm)
+    status = guide
+    if status in (Status.FAIL, Status.UNKNOWN) and place and _does_without(inventory, vm, place):
+        status, case = Status.WARN, "crash_only"
     return result(
         "agent",
         vm,
         status,
         case,
+        guide=guide,
         power=vm.power_state or "unknown",
         agent=vm.agent.status if vm.agent else "none",
         message=vm.agent.message if vm.agent else "",
@@ -48,13 +70,26 @@ def _agent(vm: VirtualMachine) -> tuple[Status, str]:
     if vm.power_state != "running":
         return Status.UNKNOWN, "power"
     if vm.agent is None:
-        return Status.FAIL, "missing"
-    if vm.agent.status == "Ready":
-        waiting = "waiting for network" in vm.agent.message
-        return (Status.WARN, "waiting") if waiting else (Status.PASS, "ready")
-    if any(word in vm.agent.message for word in STARTING):
+        # While the VM is made its agent is still to come.
+        return (Status.UNKNOWN, "creating") if vm.provisioning_state == "creating" else (Status.FAIL, "missing")
+    message = vm.agent.message.lower()
+    if is_ready(vm):
+        return (Status.WARN, "waiting") if WAITING in message else (Status.PASS, "ready")
+    if any(word in message for word in STARTING):
         return Status.UNKNOWN, "starting"
     return Status.FAIL, "not_ready"
+
+
+def is_ready(vm: VirtualMachine) -> bool:
+    """
+    Tell whether the agent says that it is ready; of a VM that does not run that may be stale.
+    """
+    return vm.agent is not None and vm.agent.status.lower() == "ready"
+
+
+def _does_without(inventory: Inventory, vm: VirtualMachine, place: Place) -> bool:
+    policy = inventory.policies.get(key(policy_of(inventory, vm, place)))
+    return policy is not None and str(policy.properties.get(CONSISTENCY)).lower() == CRASH_ONLY
 
 
 def agent_version(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
@@ -86,16 +121,16 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
-def agent_settings(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
+def agent_settings(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place | None = None) -> Finding:
     """
     Judge what the VM was made with: extensions must be allowed, and an agent that was left out must be put in by hand.
     """
-    if vm.allow_extensions is False:
+    if vm.allow_extensions is False and not (place and _does_without(inventory, vm, place)):
         return result("agent-settings", vm, Status.FAIL, "no_extensions", guide=Status.NOT_NEEDED)
     if vm.provision_agent is not False:
         # Absent is not false: old VMs and attached disks do not say.
         return result("agent-settings", vm, Status.PASS, "provisioned")
-    if vm.agent and vm.agent.status == "Ready":
+    if is_ready(vm):
         return result("agent-settings", vm, Status.PASS, "by_hand")
     return result("agent-settings", vm, Status.WARN, "not_provisioned")
 
@@ -133,6 +168,8 @@ def agent_update(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Fin
     """
     entry = entry_of(inventory, vm)
     if entry is None:
+        if dark := unread_vaults(inventory, vm):
+            return result("agent-update", vm, Status.UNKNOWN, "vaults_unread", vaults=", ".join(dark))
         return result("agent-update", vm, Status.NOT_NEEDED, "unprotected")
     vault = inventory.vaults.get(key(entry.vault_id))
     name = vault.name if vault else entry.vault_id.rsplit("/", 1)[-1]

@@ -4,7 +4,7 @@ Every check, its effect and the guide's section that it comes from; the rules an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from runbook_lib.checks.agent import agent, agent_settings, agent_update, agent_version, backup_extension
@@ -29,11 +29,10 @@ from runbook_lib.checks.limitations import (
 )
 from runbook_lib.checks.network import agent_wireserver, network_outbound
 from runbook_lib.checks.prerequisites import listed, protection, region
-from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vault_in_region
-from runbook_lib.parameters import Parameters
-from runbook_lib.records import Finding, Inventory, VirtualMachine
+from runbook_lib.checks.vaults import locks, policy_fit, redundancy_locked, vault_in_region, vault_locks
+from runbook_lib.records import Finding
 
-__all__ = ["CATALOGUE", "Check", "judge"]
+__all__ = ["CATALOGUE", "Check"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,27 +45,30 @@ class Check:
         section: the guide's section.
         effect: `blocks`, `risks` or `informs`; what informs never changes a verdict.
         look: judges a VM of an inventory, for a run that is asked for by parameters.
+        placed: whether it is also given the VM's place: its vault and its policy.
     """
 
     id: str
     section: str
     effect: str
-    look: Callable[[Inventory, VirtualMachine, Parameters], Finding]
+    look: Callable[..., Finding]
+    placed: bool = False
 
 
 CATALOGUE = (
     Check(id="region", section="vault", effect="blocks", look=region),
-    Check(id="vault-in-region", section="vault", effect="informs", look=vault_in_region),
-    Check(id="redundancy-locked", section="replication", effect="risks", look=redundancy_locked),
-    Check(id="policy-fit", section="goal", effect="blocks", look=policy_fit),
+    Check(id="vault-in-region", section="vault", effect="informs", look=vault_in_region, placed=True),
+    Check(id="redundancy-locked", section="replication", effect="risks", look=redundancy_locked, placed=True),
+    Check(id="vault-locks", section="vault", effect="blocks", look=vault_locks, placed=True),
+    Check(id="policy-fit", section="goal", effect="blocks", look=policy_fit, placed=True),
     Check(id="protection", section="goal", effect="blocks", look=protection),
-    Check(id="listed", section="goal", effect="informs", look=listed),
+    Check(id="listed", section="goal", effect="informs", look=listed, placed=True),
     Check(id="data-disks", section="limitations", effect="blocks", look=data_disks),
     Check(id="reserved-ip", section="limitations", effect="informs", look=reserved_ip),
     Check(id="docker-extension", section="limitations", effect="risks", look=docker_extension),
     Check(id="network-drives", section="limitations", effect="informs", look=network_drives),
     Check(id="replace-vm", section="limitations", effect="informs", look=replace_vm),
-    Check(id="cross-region", section="limitations", effect="informs", look=cross_region),
+    Check(id="cross-region", section="limitations", effect="informs", look=cross_region, placed=True),
     Check(id="os-version", section="limitations", effect="blocks", look=os_version),
     Check(id="domain-controller", section="limitations", effect="informs", look=domain_controller),
     Check(id="special-network", section="limitations", effect="informs", look=special_network),
@@ -78,23 +80,12 @@ CATALOGUE = (
     Check(id="ephemeral-os-disk", section="limitations", effect="blocks", look=ephemeral_os_disk),
     Check(id="trusted-launch", section="limitations", effect="informs", look=trusted_launch),
     Check(id="scale-set-member", section="limitations", effect="informs", look=scale_set_member),
-    Check(id="locks", section="limitations", effect="risks", look=locks),
-    Check(id="agent", section="agent", effect="blocks", look=agent),
+    Check(id="locks", section="limitations", effect="risks", look=locks, placed=True),
+    Check(id="agent", section="agent", effect="blocks", look=agent, placed=True),
     Check(id="agent-version", section="agent", effect="risks", look=agent_version),
-    Check(id="agent-settings", section="agent", effect="blocks", look=agent_settings),
+    Check(id="agent-settings", section="agent", effect="blocks", look=agent_settings, placed=True),
     Check(id="backup-extension", section="agent", effect="risks", look=backup_extension),
     Check(id="agent-update", section="agent", effect="risks", look=agent_update),
     Check(id="agent-wireserver", section="network", effect="risks", look=agent_wireserver),
     Check(id="network-outbound", section="network", effect="informs", look=network_outbound),
 )
-
-
-def judge(inventory: Inventory, vms: Iterable[VirtualMachine], asked: Parameters | None = None) -> tuple[Finding, ...]:
-    """
-    Run every check on every VM: exactly one finding for each pair.
-
-    Args:
-        asked: what the run is asked for; the defaults when it is left out.
-    """
-    wanted = asked or Parameters()
-    return tuple(check.look(inventory, vm, wanted) for vm in vms for check in CATALOGUE)

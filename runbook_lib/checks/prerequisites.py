@@ -7,21 +7,30 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from runbook_lib.checks.kinds import VAULTS
 from runbook_lib.checks.result import result
-from runbook_lib.checks.vaults import RECOVERY_SERVICES, VAULTS, is_offered
+from runbook_lib.checks.vaults import is_offered, unread_vaults
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import entry_of, vault_of
+from runbook_lib.placement import Place, entry_of
 from runbook_lib.policy import longest_gap
 from runbook_lib.records import Finding, Inventory, ProtectedItem, Status, Vault, VirtualMachine, key
 
-__all__ = ["ITEMS", "RECOVERY_SERVICES", "listed", "protection", "region"]
+__all__ = ["ENABLING_FAILED", "listed", "protection", "region"]
 
 # What a healthy item reports; anything else is either a fault or not understood.
 HEALTHY = ("healthy", "")
 PASSED = ("passed", "actionsuggested", "")
+CANCELLED = "cancelled"
+FAILED = ("failed", CANCELLED)
+# States other than on and stopped (ProtectionState of SDK 11.0.0); any other word is not understood.
+_OTHER_STATES = {
+    "protectionpaused": (Status.FAIL, "suspended"),
+    "backupssuspended": (Status.FAIL, "suspended"),
+}
 # A backup time may run ahead of the clock that the inventory was read by, but not by more than this.
 SKEW = timedelta(hours=1)
-ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems"
+# Enabling failed: the same request may be sent again.
+ENABLING_FAILED = "protectionerror"
 
 
 def region(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
@@ -35,7 +44,7 @@ def region(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
     return result("region", vm, status, case, location=vm.location)
 
 
-def protection(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
+def protection(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
     """
     Judge whether the VM is protected, by its full ARM id over every vault that could be read.
     """
@@ -44,13 +53,14 @@ def protection(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Findi
     running = [item for item in live if item.protection != "stopped"]
     if running:
         return _running(inventory, vm, running[0])
-    if unread := _unread_vaults(inventory, vm):
+    if unread := unread_vaults(inventory, vm):
         # A vault that nobody could look into may protect this VM: "not protected" would be a guess.
         return result("protection", vm, Status.UNKNOWN, "unread", vaults=", ".join(unread))
     if live:
         return result("protection", vm, Status.WARN, "stopped", vault=_vault_name(inventory, vm, live[0]))
     if items:
-        return result("protection", vm, Status.FAIL, "soft_deleted", vault=_vault_name(inventory, vm, items[0]))
+        status, case = (Status.WARN, "undelete") if asked.undelete else (Status.FAIL, "soft_deleted")
+        return result("protection", vm, status, case, vault=_vault_name(inventory, vm, items[0]))
     return result("protection", vm, Status.PASS, "none")
 
 
@@ -62,16 +72,25 @@ def _running(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -> F
         "last_backup": item.last_backup_time.isoformat(timespec="minutes") if item.last_backup_time else "never",
         "last_status": item.last_backup_status or "unknown",
     }
+    if item.protection == ENABLING_FAILED:
+        return result("protection", vm, Status.WARN, "failed", **facts)
     if item.protection != "on":
-        return result("protection", vm, Status.FAIL, "error", **facts)
+        status, case = _OTHER_STATES.get(item.protection, (Status.UNKNOWN, "unclear_state"))
+        return result("protection", vm, status, case, **facts)
     if item.protection_status.lower() == "unhealthy" or item.health_status.lower() == "actionrequired":
         return result("protection", vm, Status.FAIL, "unhealthy", **facts)
     if item.protection_status.lower() not in HEALTHY or item.health_status.lower() not in PASSED:
         return result("protection", vm, Status.UNKNOWN, "unclear_health", **facts)
-    if item.protection_state == "IRPending" and item.last_backup_status.lower() != "failed":
+    ended = item.last_backup_status.lower()
+    if item.protection_state.lower() == "irpending" and ended not in FAILED:
         return result("protection", vm, Status.PASS, "pending", **facts)
-    if not item.last_backup_status.startswith("Completed") or item.last_backup_time is None:
+    if item.protection_state.lower() == "irpending" and ended == CANCELLED:
+        return result("protection", vm, Status.WARN, "first_cancelled", **facts)
+    if ended in FAILED or item.last_backup_time is None:
         return result("protection", vm, Status.FAIL, "last_failed", **facts)
+    if not ended.startswith("completed"):
+        case = "in_progress" if ended == "inprogress" else "unclear_health"
+        return result("protection", vm, Status.UNKNOWN, case, **facts)
     policy = inventory.policies.get(key(item.policy_id))
     allowed = longest_gap(policy) if policy else None
     if allowed is None:
@@ -101,13 +120,7 @@ def _vault_name(inventory: Inventory, vm: VirtualMachine, item: ProtectedItem) -
     return f"{name} ({subscription.name if subscription else item.subscription})"
 
 
-def _unread_vaults(inventory: Inventory, vm: VirtualMachine) -> list[str]:
-    # Only vaults of the VM's region can hold it, but a list of vaults that failed may hide one of them.
-    blind = [gap.scope for gap in inventory.unread if gap.what == VAULTS]
-    return blind + [v.name for v in inventory.dark_vaults if v.location == vm.location]
-
-
-def listed(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
+def listed(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place) -> Finding:
     """
     Say whether the portal lists the VM among those that its vault can protect, and if not, why.
     """
@@ -115,7 +128,7 @@ def listed(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Findi
     if entry:
         case = "stopped" if entry.protection == "stopped" else "protected"
         return result("listed", vm, Status.NOT_NEEDED, case, vault=_vault_name(inventory, vm, entry))
-    vault_id = vault_of(inventory, vm, asked)
+    vault_id = place.vault_id
     vault = inventory.vaults.get(key(vault_id))
     facts: dict[str, Any] = {"vault": vault_id.rsplit("/", 1)[-1], "location": vault.location if vault else vm.location}
     status, case = _list_of(inventory, vm, vault, vault_id)

@@ -13,7 +13,11 @@ from runbook_lib.records import Finding, Status, Verdict
 __all__ = ["verdict", "verdicts"]
 
 _BLOCKING = frozenset(check.id for check in CATALOGUE if check.effect == "blocks")
-_BY_PROTECTION = {"protected": Verdict.PROTECTED, "pending": Verdict.ENABLED}
+_BY_PROTECTION = {
+    "protected": Verdict.PROTECTED,
+    "pending": Verdict.ENABLED,
+    "first_cancelled": Verdict.ENABLED,
+}
 
 
 def verdict(findings: Iterable[Finding]) -> tuple[Verdict, tuple[str, ...]]:

@@ -8,9 +8,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from runbook_lib.checks.network import Decision, Destination, Tracer, groups_of, outbound
+from runbook_lib.plan.wanted import Notes, add_note
 from runbook_lib.records import Inventory, NetworkInterface, SecurityGroup, VirtualMachine, key
 
-__all__ = ["FIRST_PRIORITY", "free_priority", "groups_met", "nics_of", "unused_name", "worst"]
+__all__ = ["FIRST_PRIORITY", "free_priority", "groups_met", "nics_of", "note_unread", "unused_name", "worst"]
 
 # ARM takes 100 to 4096.
 FIRST_PRIORITY = 100
@@ -21,6 +22,17 @@ def nics_of(world: Inventory, vms: Iterable[VirtualMachine]) -> list[NetworkInte
     List the NICs of *vms*, as far as they could be read.
     """
     return [nic for vm in vms for each in vm.nic_ids if (nic := world.nics.get(key(each)))]
+
+
+def note_unread(world: Inventory, vms: Iterable[VirtualMachine], notes: Notes) -> None:
+    """
+    Say of which NICs of *vms* nobody knows what stands in their way.
+    """
+    for vm in vms:
+        for each in vm.nic_ids:
+            nic = world.nics.get(key(each))
+            if nic is None or groups_of(world, nic) is None:
+                add_note(notes, id="network_unread", vm=vm.name, nic=each.rsplit("/", 1)[-1])
 
 
 def groups_met(

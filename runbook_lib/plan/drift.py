@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runbook_lib.plan.effects import is_done, project
-from runbook_lib.records import Change, Inventory, Step, digest, key, material
+from runbook_lib.records import Change, Inventory, Plan, Step, digest, key, material
 
-__all__ = ["Difference", "compare", "freeze", "moved", "plan_digest"]
+__all__ = ["Difference", "compare", "freeze", "moved", "plan_digest", "world_moved"]
 
 State = dict[str, Any] | None
 
@@ -65,6 +65,19 @@ def moved(step: Step, observed: Inventory) -> tuple[Difference, ...]:
     )
 
 
+def world_moved(plan: Plan, observed: Inventory) -> tuple[Difference, ...]:
+    """
+    List what is not as the plan expects it, or leaves it, step by step; up to the first step with such a thing, for the
+    later ones rest on it.
+    """
+    world = observed
+    for step in plan.steps:
+        if found := moved(step, world):
+            return found
+        world = project(world, step.changes)
+    return ()
+
+
 def _nearest(states: Sequence[State], now: State) -> State:
     """
     Choose what to compare with: what the plan would make of a resource that was not there, else what was there.
@@ -83,11 +96,11 @@ def compare(projected: Inventory, observed: Inventory, changes: Sequence[Change]
     )
 
 
-def plan_digest(target: str, steps: Iterable[Step]) -> str:
+def plan_digest(plan: Plan) -> str:
     """
-    Return the digest that names a plan: over its target, its steps, their changes and the worlds they rest on.
+    Return the digest that names a plan: over its target, what was asked for, its steps and its notes.
     """
-    return digest([target, *steps])
+    return digest(replace(plan, digest=""))
 
 
 def _state(inventory: Inventory, each: str) -> State:

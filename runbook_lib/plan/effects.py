@@ -22,9 +22,11 @@ from runbook_lib.records import (
     material,
 )
 
-__all__ = ["EFFECTS", "is_done", "project"]
+__all__ = ["EFFECTS", "ENABLING", "is_done", "project"]
 
 T = TypeVar("T")
+# Kinds of change that switch the protection of a VM on.
+ENABLING = frozenset({"protect", "resume", "protect-again"})
 
 
 def project(inventory: Inventory, changes: Iterable[Change]) -> Inventory:
@@ -131,6 +133,25 @@ def _protect(world: Inventory, change: Change) -> Inventory:
     return replace(world, items=_with(world.items, change.target, item), vaults={**vaults})
 
 
+def _undelete(world: Inventory, change: Change) -> Inventory:
+    item = world.items.get(key(change.target))
+    if item is None or not item.soft_deleted:
+        # Brought back by an earlier try, and perhaps protected since.
+        return world
+    back = replace(item, soft_deleted=False, policy_id="", protection="stopped", protection_state="ProtectionStopped")
+    return replace(world, items=_with(world.items, change.target, back))
+
+
+def _change_policy(world: Inventory, change: Change) -> Inventory:
+    item = world.items.get(key(change.target))
+    if item is None:
+        return world
+    gone = set(change.facts["lost_points"])
+    kept = tuple(point for point in item.points or () if point.isoformat() not in gone)
+    moved = replace(item, policy_id=change.body["properties"]["policyId"], points=None if item.points is None else kept)
+    return replace(world, items=_with(world.items, change.target, moved))
+
+
 def _add_security_rule(world: Inventory, change: Change) -> Inventory:
     asked = change.body["properties"]
     rule = SecurityRule(
@@ -163,6 +184,10 @@ EFFECTS: dict[str, Callable[[Inventory, Change], Inventory]] = {
     "create-policy": _create_policy,
     "discover": _discover,
     "protect": _protect,
+    "undelete": _undelete,
+    "resume": _protect,
+    "protect-again": _protect,
+    "change-policy": _change_policy,
     "add-security-rule": _add_security_rule,
     "add-range-rule": _add_security_rule,
     "update-range-rule": _add_security_rule,

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runbook_lib.checks.network import HTTPS, SERVICES, Decision, Destination, Tracer, groups_of
+from runbook_lib.checks.network import (
+    HTTPS,
+    SERVICES,
+    Decision,
+    Destination,
+    Tracer,
+    groups_of,
+    network_key,
+    network_of,
+)
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan.denials import free_priority, groups_met, nics_of, unused_name, worst
+from runbook_lib.plan.denials import free_priority, groups_met, nics_of, note_unread, unused_name, worst
 from runbook_lib.plan.ranges import plan_ranges
 from runbook_lib.plan.wanted import Notes, Wanted, add_note
-from runbook_lib.records import Change, Inventory, SecurityGroup, VirtualMachine
+from runbook_lib.records import Change, Inventory, NetworkInterface, SecurityGroup, VirtualMachine, key
 
 __all__ = ["plan_network"]
 
@@ -29,18 +38,21 @@ def plan_network(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     elif wanted.asked.network_option == "ip_ranges":
         yield from plan_ranges(world, wanted.going, wanted.notes)
     elif wanted.asked.network_option == "http_proxy":
-        yield from _plan_proxy(world, wanted.asked, wanted.notes)
+        yield from _plan_proxy(world, wanted.asked, wanted.going, wanted.notes)
 
 
 def _plan_tags(world: Inventory, going: Sequence[VirtualMachine], notes: Notes) -> Iterator[Change]:
     """
     Plan one rule per NSG and tag that is denied: a rule takes one service tag.
     """
+    note_unread(world, going, notes)
     tracer = Tracer(world)
     for group, senders in groups_met(world, nics_of(world, going)):
         taken: set[int] = set()
         for service in SERVICES:
             decision = worst(tracer, group, senders, service)
+            if decision.access == "Unknown":
+                add_note(notes, id="service_unclear", nsg=group.name, tag=service.name)
             if decision.access != "Deny":
                 continue
             priority = free_priority(group, taken, decision.priority, decision.priority - 10)
@@ -51,16 +63,21 @@ def _plan_tags(world: Inventory, going: Sequence[VirtualMachine], notes: Notes) 
             yield _rule(group, name, priority, source="VirtualNetwork", to=service.where, ports=[str(HTTPS)])
 
 
-def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[Change]:
+def _plan_proxy(world: Inventory, asked: Parameters, going: Sequence[VirtualMachine], notes: Notes) -> Iterator[Change]:
     """
     Plan the guide's third proxy step: the NSG of the proxy VM lets it out, on 80 and 443 or on the guide's range.
     """
-    owners = [
-        nic for nic in world.nics.values() if any(each.private_ip == asked.proxy_host for each in nic.ip_configurations)
-    ]
+    owners = _owners(world, asked.proxy_host, going)
     notes.append({"id": "proxy_clients", "host": asked.proxy_host, "port": asked.proxy_port})
     if not owners:
-        notes.append({"id": "proxy_outside", "host": asked.proxy_host})
+        notes.append(
+            {"id": "proxy_outside" if network_of(asked.proxy_host) else "proxy_named", "host": asked.proxy_host}
+        )
+    if len(owners) > 1:
+        # Two peers of a network that are no peers of each other may use one address.
+        names = ", ".join(sorted(nic.name for nic in owners))
+        notes.append({"id": "proxy_ambiguous", "host": asked.proxy_host, "nics": names})
+        return
     for nic in owners:
         if groups_of(world, nic) is None:
             add_note(notes, id="proxy_unclear", host=asked.proxy_host, where=nic.name)
@@ -83,6 +100,26 @@ def _plan_proxy(world: Inventory, asked: Parameters, notes: Notes) -> Iterator[C
         if priority != PROXY_PRIORITY:
             _note_priority(notes, group, first, priority)
         yield _rule(group, "allow-proxy", priority, source=f"{asked.proxy_host}/32", to="Internet", ports=ports)
+
+
+def _owners(world: Inventory, host: str, going: Sequence[VirtualMachine]) -> list[NetworkInterface]:
+    """
+    List the NICs with the proxy's address that the VMs may reach by it: in their virtual networks or in peered ones.
+
+    Virtual networks that are not connected use the same private addresses.
+    """
+    near = {each for nic in nics_of(world, going) for each in map(network_key, nic.ip_configurations)}
+    reached = near | {
+        key(peer)
+        for each, subnet in world.subnets.items()
+        if each.rpartition("/subnets/")[0] in near
+        for peer in subnet.peer_ids
+    }
+    return [
+        nic
+        for nic in world.nics.values()
+        if any(each.private_ip == host and network_key(each) in reached for each in nic.ip_configurations)
+    ]
 
 
 def _numbers(ports: str) -> Sequence[int]:

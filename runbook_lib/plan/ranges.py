@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from runbook_lib.checks.network import HTTPS, SERVICES, TAGS, Decision, Destination, Tracer
-from runbook_lib.plan.denials import FIRST_PRIORITY, free_priority, groups_met, nics_of, unused_name, worst
+from runbook_lib.plan.denials import FIRST_PRIORITY, free_priority, groups_met, nics_of, note_unread, unused_name, worst
 from runbook_lib.plan.wanted import Notes, add_note
 from runbook_lib.records import (
     SERVICE_TAGS,
@@ -108,6 +108,8 @@ def plan_ranges(world: Inventory, going: Sequence[VirtualMachine], notes: Notes)
         add_note(notes, id="ranges_unread", problem=problem)
         return
     add_note(notes, id="ranges_list", cloud=listed.cloud, number=listed.change_number)
+    note_unread(world, going, notes)
+    _note_doubts(world, going, notes)
     taken: dict[str, set[int]] = {}
     for each in ranges(world, going):
         if each.group is None:
@@ -118,6 +120,14 @@ def plan_ranges(world: Inventory, going: Sequence[VirtualMachine], notes: Notes)
         if each.missing and _held(each.group) + len(each.missing) > MOST_PREFIXES:
             add_note(notes, id="many_ranges", nsg=each.group.name, most=str(MOST_PREFIXES))
         yield from changes
+
+
+def _note_doubts(world: Inventory, going: Sequence[VirtualMachine], notes: Notes) -> None:
+    tracer = Tracer(world)
+    for group, senders in groups_met(world, nics_of(world, going)):
+        for service in SERVICES:
+            if worst(tracer, group, senders, service).access == "Unknown":
+                add_note(notes, id="service_unclear", nsg=group.name, tag=service.name)
 
 
 def _list_of(world: Inventory) -> ServiceTagsList | None:

@@ -23,10 +23,20 @@ from runbook_lib.records.arm import (
 from runbook_lib.records.base import Resource, id_part, key, resource_group_of, subscription_of
 from runbook_lib.records.codec import decode, digest, encode, material
 from runbook_lib.records.flow import Change, Finding, Plan, Status, Step, Verdict, VmVerdict
-from runbook_lib.records.machines import Agent, Disk, Extension, Image, ManagedDisk, VirtualMachine
+from runbook_lib.records.machines import (
+    Agent,
+    Disk,
+    Encryption,
+    Extension,
+    Image,
+    KeyVault,
+    ManagedDisk,
+    VirtualMachine,
+)
 from runbook_lib.records.network import (
     IpConfiguration,
     LoadBalancer,
+    NatGateway,
     NetworkInterface,
     PublicIp,
     Route,
@@ -43,15 +53,18 @@ __all__ = [
     "BackupJob",
     "Change",
     "Disk",
+    "Encryption",
     "Extension",
     "Finding",
     "Image",
     "Inventory",
     "IpConfiguration",
+    "KeyVault",
     "LoadBalancer",
     "Location",
     "Lock",
     "ManagedDisk",
+    "NatGateway",
     "NetworkInterface",
     "Plan",
     "Policy",

@@ -5,15 +5,17 @@ Subscriptions, vaults, what they hold, and the inventory of all. Imports `base`,
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from runbook_lib.records.base import VOLATILE, Resource, key
-from runbook_lib.records.machines import ManagedDisk, VirtualMachine
+from runbook_lib.records.machines import KeyVault, ManagedDisk, VirtualMachine
 from runbook_lib.records.network import (
     LoadBalancer,
+    NatGateway,
     NetworkInterface,
     PublicIp,
     RouteTable,
@@ -160,6 +162,7 @@ class ProtectedItem(Resource):
         protection_status: Healthy, Unhealthy or empty.
         last_backup_time: None when there never was a backup.
         soft_deleted: data deleted, kept until its retention ends.
+        points: times of its recovery points, with the day as its policy counts it; None where they were not read.
     """
 
     vault_id: str
@@ -172,6 +175,7 @@ class ProtectedItem(Resource):
     health_status: str = field(default="", metadata=VOLATILE)
     last_backup_status: str = field(default="", metadata=VOLATILE)
     last_backup_time: datetime | None = field(default=None, metadata=VOLATILE)
+    points: tuple[datetime, ...] | None = field(default=None, metadata=VOLATILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +251,8 @@ class Inventory:
     route_tables: dict[str, RouteTable] = field(default_factory=dict)
     public_ips: dict[str, PublicIp] = field(default_factory=dict)
     load_balancers: dict[str, LoadBalancer] = field(default_factory=dict)
+    nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
+    key_vaults: dict[str, KeyVault] = field(default_factory=dict)
     vaults: dict[str, Vault] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     items: dict[str, ProtectedItem] = field(default_factory=dict)
@@ -301,18 +307,49 @@ class Inventory:
         """
         return self._using[key(policy_id)]
 
+    def policies_in(self, vault_id: str) -> tuple[Policy, ...]:
+        """
+        List the policies of a vault.
+        """
+        return tuple(self._policies_by_vault.get(key(vault_id), ()))
+
+    def restore_point_locks(self, subscription: str, location: str, policy_id: str) -> tuple[Lock, ...]:
+        """
+        List the locks on the groups that Azure Backup makes for the restore points of instant restore.
+
+        They are known by their name, and there is one for each 600 restore points of a region.
+
+        Args:
+            policy_id: of the policy that may name them otherwise; groups of the usual name may be there from before.
+        """
+        policy = self.policies.get(key(policy_id))
+        forms = dict.fromkeys((_USUAL, _named(policy) if policy else _USUAL))
+        return tuple(
+            lock for form in forms for lock in self._point_locks.get((subscription, location, form), {}).values()
+        )
+
     @cached_property
-    def restore_point_groups(self) -> tuple[ResourceGroup, ...]:
-        """
-        The groups that Azure Backup makes for the restore points of instant restore, known by their name.
-        """
-        return tuple(group for group in self.groups.values() if group.name.lower().startswith("azurebackuprg_"))
+    def _point_locks(self) -> dict[tuple[str, str, tuple[str, str]], dict[str, Lock]]:
+        forms = dict.fromkeys((_USUAL, *map(_named, self.policies.values())))
+        found: dict[tuple[str, str, tuple[str, str]], dict[str, Lock]] = {}
+        for group in self.groups.values():
+            for form in _forms_of(group.name.lower(), forms):
+                held = found.setdefault((group.subscription, group.location, form), {})
+                held |= {key(lock.id): lock for lock in self.locks_on(group.id)}
+        return found
 
     @cached_property
     def _items_by_source(self) -> dict[str, list[ProtectedItem]]:
         found: dict[str, list[ProtectedItem]] = {}
         for item in self.items.values():
             found.setdefault(key(item.source_id), []).append(item)
+        return found
+
+    @cached_property
+    def _policies_by_vault(self) -> dict[str, list[Policy]]:
+        found: dict[str, list[Policy]] = {}
+        for policy in self.policies.values():
+            found.setdefault(key(policy.vault_id), []).append(policy)
         return found
 
     @cached_property
@@ -372,6 +409,8 @@ class Inventory:
             self.route_tables,
             self.public_ips,
             self.load_balancers,
+            self.nat_gateways,
+            self.key_vaults,
             self.service_tags,
             self.subscriptions,
         ):
@@ -397,3 +436,27 @@ def _group_and_vm(container: str) -> tuple[str, ...]:
     Return the group and the VM that a container or an item is named after: what stands before them varies.
     """
     return tuple(container.lower().split(";")[-2:])
+
+
+# How the service begins and ends the names of the groups for restore points; a region and a number stand between.
+_USUAL = ("azurebackuprg_", "")
+
+
+def _named(policy: Policy) -> tuple[str, str]:
+    """
+    Return how a policy wants these names to begin and to end, the usual way where it does not say.
+    """
+    details = policy.properties.get("instantRPDetails")
+    given = details if isinstance(details, dict) else {}
+    prefix, suffix = (given.get(f"azureBackupRGName{part}") for part in ("Prefix", "Suffix"))
+    return (str(prefix).lower(), str(suffix or "").lower()) if prefix else _USUAL
+
+
+def _forms_of(name: str, forms: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    for form in forms:
+        prefix, suffix = form
+        if name.startswith(prefix) and name.endswith(suffix):
+            number = name[len(prefix) : len(name) - len(suffix)]
+            # Between the parts that a policy names there is a number alone.
+            if form == _USUAL or number.isdecimal():
+                yield form

@@ -4,6 +4,7 @@ What the runbook makes of an inventory: findings, changes, the plan, verdicts. I
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -71,7 +72,7 @@ class Change:
         target: ARM id of the resource that is written.
         reads: ARM ids of what else it rests on.
         body: the request body as ARM takes it.
-        irreversible: whether it cannot be undone once something is protected.
+        irreversible: why it cannot be undone (`text`, `irreversible.<reason>`); empty where it can be.
         facts: what its sentence names.
     """
 
@@ -80,7 +81,7 @@ class Change:
     target: str
     reads: tuple[str, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
-    irreversible: bool = False
+    irreversible: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -116,9 +117,9 @@ class Plan:
 
     Attributes:
         target: mark of the target that it was made for.
-        parameters: what was asked for, with the defaults filled in.
+        parameters: what was asked for, with the defaults filled in; without the run folder, and without leave to write.
         notes: ids of sentences and their facts, on what the plan leaves as it is.
-        digest: sha256 over target and steps.
+        digest: sha256 over all the rest.
     """
 
     target: str
@@ -133,6 +134,13 @@ class Plan:
         All changes in the order in which they are applied.
         """
         return tuple(change for step in self.steps for change in step.changes)
+
+    @property
+    def irreversible(self) -> dict[str, int]:
+        """
+        How many changes cannot be undone, by the reason.
+        """
+        return dict(Counter(reason for change in self.changes for reason in change.irreversible))
 
     def step(self, number: str) -> Step:
         """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from runbook_lib.records.base import VOLATILE, Resource
 
-__all__ = ["Agent", "Disk", "Extension", "Image", "ManagedDisk", "VirtualMachine"]
+__all__ = ["Agent", "Disk", "Encryption", "Extension", "Image", "KeyVault", "ManagedDisk", "VirtualMachine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,20 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Encryption:
+    """
+    Where the secrets and keys of Azure Disk Encryption are.
+
+    Attributes:
+        secret_vaults: ARM ids of the Key Vaults with the secrets; the vault's name where the settings have no id.
+        key_vaults: likewise with the keys that wrap them; none where the secrets are not wrapped.
+    """
+
+    secret_vaults: tuple[str, ...] = ()
+    key_vaults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
     """
     A disk as the model of its VM has it.
@@ -85,7 +99,7 @@ class Disk:
         size_gb: 0 where the model does not say.
         unmanaged: whether it lives in a storage account.
         ephemeral: whether it lives on the host only (`diffDiskSettings`).
-        encrypted: whether the model has encryption settings of Azure Disk Encryption that are on.
+        encryption: the settings of Azure Disk Encryption in the model, None where it has none that are on.
     """
 
     name: str = ""
@@ -95,7 +109,7 @@ class Disk:
     unmanaged: bool = False
     write_accelerator: bool = False
     ephemeral: bool = False
-    encrypted: bool = False
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +119,14 @@ class ManagedDisk(Resource):
 
     Attributes:
         max_shares: how many VMs may attach it at a time; more than 1 for a shared disk.
+        encryption: its settings of Azure Disk Encryption, None where it has none that are on.
     """
 
     location: str
     storage: str = ""
     size_gb: int = 0
     max_shares: int = 1
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +143,7 @@ class VirtualMachine(Resource):
         allow_extensions: `allowExtensionOperations`; likewise.
         instance_view: whether the run-time status could be read; if not, the fields after it say nothing, but for the
             names of extensions.
+        provisioning_state: `creating`, `succeeded`, … in lower case, or empty where the service does not say.
         power_state: running, deallocated, … or empty where the service does not say.
         os_name: the system as the agent reports it, such as `ubuntu`; empty for many VMs.
         agent: None when the instance view has no agent.
@@ -146,6 +163,7 @@ class VirtualMachine(Resource):
     provision_agent: bool | None = None
     allow_extensions: bool | None = None
     instance_view: bool = field(default=False, metadata=VOLATILE)
+    provisioning_state: str = field(default="", metadata=VOLATILE)
     power_state: str = field(default="", metadata=VOLATILE)
     os_name: str = field(default="", metadata=VOLATILE)
     os_version: str = field(default="", metadata=VOLATILE)
@@ -160,8 +178,32 @@ class VirtualMachine(Resource):
         return (self.os_disk, *self.data_disks)
 
     @property
+    def unknown_extensions(self) -> tuple[str, ...]:
+        """
+        Names of the extensions of which nobody says what they are: whoever installs one may call it anything.
+        """
+        return tuple(each.name for each in self.extensions if not each.type)
+
+    @property
     def unmanaged_disks(self) -> bool:
         """
         Whether any disk lives in a storage account.
         """
         return any(disk.unmanaged for disk in self.disks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyVault(Resource):
+    """
+    A Key Vault, as far as Azure Disk Encryption and its backup need it.
+
+    Attributes:
+        rbac: whether roles say who may read it, instead of access policies of its own.
+        secret_readers: object ids whose access policy has what backup needs of secrets: get, list and backup.
+        key_readers: likewise of keys.
+    """
+
+    location: str
+    rbac: bool = False
+    secret_readers: tuple[str, ...] = ()
+    key_readers: tuple[str, ...] = ()

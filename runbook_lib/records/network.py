@@ -11,6 +11,7 @@ from runbook_lib.records.base import Resource
 __all__ = [
     "IpConfiguration",
     "LoadBalancer",
+    "NatGateway",
     "NetworkInterface",
     "PublicIp",
     "Route",
@@ -29,6 +30,7 @@ class IpConfiguration:
     Attributes:
         asg_ids: the application security groups that it is in.
         backend_pool_ids: the backend pools of load balancers that it is in.
+        nat_rule_ids: the inbound rules of load balancers that lead to it alone.
     """
 
     subnet_id: str = ""
@@ -36,6 +38,7 @@ class IpConfiguration:
     public_ip_id: str = ""
     asg_ids: tuple[str, ...] = ()
     backend_pool_ids: tuple[str, ...] = ()
+    nat_rule_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,7 @@ class Subnet(Resource):
         service_endpoints: names such as `Microsoft.Storage`.
         space: the address space of its virtual network.
         peered: the address spaces of the virtual networks that are peered with it.
+        peer_ids: ARM ids of these virtual networks.
         gateway: whether a gateway may teach its virtual network routes that stand in no list.
     """
 
@@ -72,6 +76,7 @@ class Subnet(Resource):
     service_endpoints: tuple[str, ...] = ()
     space: tuple[str, ...] = ()
     peered: tuple[str, ...] = ()
+    peer_ids: tuple[str, ...] = ()
     gateway: bool = False
 
 
@@ -169,3 +174,16 @@ class LoadBalancer(Resource):
     public: bool = False
     pool_ids: tuple[str, ...] = ()
     outbound_pool_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatGateway(Resource):
+    """
+    A NAT gateway.
+
+    Attributes:
+        addressed: whether it has a public address or prefix; without one it lets nothing out.
+    """
+
+    location: str
+    addressed: bool = False

@@ -12,6 +12,7 @@ from runbook_lib.render.rights import precheck, rights
 from runbook_lib.render.sinks import Lines, Shown, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
     comparison,
+    diff,
     differences,
     findings,
     held_back,
@@ -34,6 +35,7 @@ __all__ = [
     "check_lines",
     "comparison",
     "csv_cell",
+    "diff",
     "differences",
     "effective",
     "ending",

@@ -1,6 +1,6 @@
 """
-How a run ended, for the terminal and for `outcome.json`: what failed and why, which rights are missing, and the ids
-that `accept_risk` takes.
+How a run ended, for the terminal and for `outcome.json`: what failed and why, what cannot be undone, which rights are
+missing, and the ids that `accept_risk` takes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
 
-__all__ = ["ending", "failure", "failures", "worse"]
+__all__ = ["ending", "failure", "failures", "irreversible", "worse"]
 
 # A terminal is no place for a thousand lines; the run folder has all of them.
 MOST = 20
@@ -32,6 +32,8 @@ def failure(code: str, message: str, language: str) -> str:
     known = explain(code, language)
     if known is None:
         return said
+    if known.simulated:
+        said = say("say.simulated", language, detail=said)
     sentence = say("say.cause", language, detail=said, cause=known.cause, remedy=known.remedy)
     return f"{sentence} {say('say.cause_notebook', language, notebook=known.notebook)}" if known.notebook else sentence
 
@@ -85,13 +87,21 @@ def worse(rows: Iterable[Mapping[str, Any]], language: str) -> list[str]:
     ]
 
 
-def ending(outcome: Mapping[str, Any], planned: Sequence[str], width: int, language: str) -> list[str]:
+def irreversible(counted: Mapping[str, int], language: str) -> str:
+    """
+    Say how many changes cannot be undone, for each reason; empty where there is none.
+    """
+    said = [f"{count} ({say(f'irreversible.{reason}', language)})" for reason, count in sorted(counted.items())]
+    return say("say.irreversible_counted", language, counts=", ".join(said)) if said else ""
+
+
+def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width: int, language: str) -> list[str]:
     """
     Say in lines for a terminal what a run came to.
 
     Args:
         outcome: content of `outcome.json`.
-        planned: the changes of the plan, as sentences.
+        steps: of the plan, as `plan.json` has them.
         width: of the terminal.
     """
     columns = ("vm", "resource_group", "before", "verdict", "why")
@@ -110,6 +120,7 @@ def ending(outcome: Mapping[str, Any], planned: Sequence[str], width: int, langu
         *Table(say("caption.readiness", language, count=len(rows)), columns, rows, language).text(width).splitlines(),
         ", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())),
     ]
+    planned = [_planned(step["number"], change, language) for step in steps for change in step["changes"]]
     if outcome["applied"]:
         counted = {name: outcome["changes"].get(name, 0) for name in OUTCOMES}
         lines.append(say("say.changes", language, **counted))
@@ -122,6 +133,8 @@ def ending(outcome: Mapping[str, Any], planned: Sequence[str], width: int, langu
     elif planned:
         lines += planned
         lines.append(say("say.planned", language, count=len(planned)))
+    if outcome["irreversible"]:
+        lines.append(irreversible(outcome["irreversible"], language))
     lines += outcome["notes"]
     lines += _rights(outcome["rights"], language)
     lines += [
@@ -132,6 +145,12 @@ def ending(outcome: Mapping[str, Any], planned: Sequence[str], width: int, langu
         lines.append(say("say.held_back", language, count=len(held_back)))
         lines += _cut(held_back, "tables/comparison.csv", language)
     return [plain(line) for line in lines]
+
+
+def _planned(number: str, change: Mapping[str, Any], language: str) -> str:
+    reasons = ", ".join(say(f"irreversible.{each}", language) for each in change.get("irreversible", ()))
+    final = f" [{say('say.final', language, reasons=reasons)}]" if reasons else ""
+    return f"  {number} {say('change.' + change['kind'], language, **change['facts'])}{final}"
 
 
 def _cut(lines: Sequence[str], file: str, language: str) -> list[str]:

@@ -53,7 +53,7 @@ def truth_table(inventory: Inventory, paths: Iterable[Path], language: str) -> T
     rows += [_folded([_row(inventory, path, language) for path in own], language) for own in plain.values()]
     columns = ("vm", "resource_group", "nic", "destination", "decision", "route", "way_out", "needed", "guide")
     count = len(found) - len(held_up)
-    notes = [say("say.truth_open", language, open=count, total=len(found))]
+    notes = [say("say.truth_open", language, open=count, total=len(found)), say("say.admin_rules", language)]
     if any(path.way == "default" for path in found):
         notes.append(say("say.default_access", language))
     return Table(say("caption.truth_table", language), columns, rows, language, notes=notes)

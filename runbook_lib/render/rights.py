@@ -11,7 +11,7 @@ from runbook_lib.placement import entry_of
 from runbook_lib.records import Inventory, Unread, key
 from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table
-from runbook_lib.rights import Right, roles_for
+from runbook_lib.rights import MOST, Right, roles_for
 from runbook_lib.text import say
 
 __all__ = ["precheck", "rights"]
@@ -26,12 +26,15 @@ def rights(
     unread: Iterable[Unread],
     inventory: Inventory,
     language: str,
+    *,
+    left_out: int = 0,
 ) -> Table:
     """
     One row per step and scope: which actions the plan needs there, and whether the caller has them.
 
     Args:
         roles: the built-in roles as ARM answers them.
+        left_out: how many resources were not asked about one by one.
     """
     grouped: dict[tuple[str, str, bool | None], list[str]] = {}
     for right in found:
@@ -52,6 +55,7 @@ def rights(
     notes = [say("say.rights_missing", language, count=missing) if missing else enough] if found else []
     if any(right.granted is None for right in found) and not missing:
         notes = [say("say.rights_unknown", language)]
+    notes += [say("say.rights_left_out", language, count=left_out, most=MOST)] if left_out else []
     notes += [say("say.unread", language, what=gap.what, scope=gap.scope, code=gap.code) for gap in unread]
     nothing = [] if found else [say("say.rights_none_needed", language)]
     columns = ("step", "scope", "actions", "granted", "role")
@@ -65,18 +69,21 @@ def _scope(inventory: Inventory, scope: str) -> str:
     if len(parts) <= 4:
         return name
     # A subscription's list of VMs has the group in capitals.
-    group = inventory.groups.get(key(scope))
-    return f"{name}: {group.name if group else parts[4]}"
+    group = inventory.groups.get(key("/".join(parts[:5])))
+    return f"{name}: {'/'.join([group.name if group else parts[4], *parts[8:9]])}"
 
 
 def precheck(
-    said: Iterable[tuple[str, str, str, str, str]], verdicts: Mapping[str, str], inventory: Inventory, language: str
+    said: Iterable[tuple[str, str, str, str, str, str]],
+    verdicts: Mapping[str, str],
+    inventory: Inventory,
+    language: str,
 ) -> Table:
     """
     One row per VM about to be enabled: our verdict, and what the service says.
 
     Args:
-        said: VM, status, code, message and support of its size, as the service told them.
+        said: VM, status, code, message, support of its size and vault that holds it, as the service told them.
         verdicts: ours, by key of the VM.
     """
     rows = []
@@ -85,17 +92,18 @@ def precheck(
         "no_vault": "say.precheck_no_vault",
         "unread": "say.precheck_unread",
     }
-    for vm, status, code, message, feature in said:
+    for vm, status, code, message, feature, holder in said:
         detail = f"{code}: {message}" if code else message
+        held = [say("say.precheck_held", language, vault=holder.rsplit("/", 1)[-1], scope=holder)] if holder else []
         entry = entry_of(inventory, inventory.vms[key(vm)])
-        if entry and code == ALREADY:
+        if entry and entry.protection == "stopped" and code == ALREADY:
             detail = f"{detail.rstrip('.')}. {say('say.precheck_resumes', language)}"
         rows.append(
             machine(inventory, vm)
             | {
                 "verdict": verdicts.get(key(vm), ""),
                 "service": say(own[status], language) if status in own else status,
-                "detail": detail,
+                "detail": " ".join([*held, *filter(None, [detail])]),
                 "feature": feature,
             }
         )

@@ -23,13 +23,14 @@ from runbook_lib.records import (
     VmVerdict,
     key,
 )
-from runbook_lib.render.ending import failure
+from runbook_lib.render.ending import failure, irreversible
 from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table
 from runbook_lib.text import exists, say
 
 __all__ = [
     "comparison",
+    "diff",
     "differences",
     "findings",
     "held_back",
@@ -184,11 +185,11 @@ def _said_of_many(rows: Iterable[tuple[Finding, dict[str, str]]]) -> set[tuple[s
 
 
 def _change(change: Change, language: str) -> dict[str, Any]:
-    undo = "say.irreversible" if change.irreversible else "say.yes"
+    reasons = ", ".join(say(f"irreversible.{reason}", language) for reason in change.irreversible)
     return {
         "step": change.step,
         "change": say(f"change.{change.kind}", language, **change.facts),
-        "undo": say(undo, language),
+        "undo": say("say.irreversible", language, reasons=reasons) if reasons else say("say.yes", language),
     }
 
 
@@ -196,7 +197,7 @@ def plan(
     steps: Sequence[Step], caption: str, language: str, results: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Table:
     """
-    One row per change, in the order in which they are made.
+    One row per change, in the order in which they are made; what cannot be undone is counted above them.
 
     Args:
         results: the journal's entries on how changes ended, by their digest; None where nothing was to be written yet.
@@ -208,6 +209,31 @@ def plan(
     ]
     nothing = () if rows else (say("say.nothing_to_do", language),)
     columns = ("step", "change", "undo") if results is None else ("step", "change", "undo", "outcome", "detail")
+    final = irreversible(
+        Counter(why for step in steps for change in step.changes for why in change.irreversible), language
+    )
+    return Table(" ".join([caption, final]).strip(), columns, rows, language, notes=nothing)
+
+
+def diff(found: Iterable[Difference], caption: str, language: str, *, whole: bool = False) -> Table:
+    """
+    One row per field that a plan alters: what it is, and what it will be.
+
+    Args:
+        whole: with the full id of each resource, as a file for machines has it.
+    """
+    rows = [
+        {
+            "resource": "/".join(each.resource.rsplit("/", 2)[1:]),
+            "field": each.field,
+            "is": _value(each.found, language),
+            "becomes": _value(each.expected, language),
+            "id": each.resource,
+        }
+        for each in found
+    ]
+    nothing = () if rows else (say("say.nothing_to_do", language),)
+    columns = ("resource", "field", "is", "becomes", "id") if whole else ("resource", "field", "is", "becomes")
     return Table(caption, columns, rows, language, notes=nothing)
 
 
@@ -216,6 +242,14 @@ def _ended(result: Mapping[str, Any], language: str) -> dict[str, str]:
         "outcome": say(f"outcome.{result['outcome']}", language),
         "detail": failure(result.get("code", ""), result.get("message", ""), language),
     }
+
+
+def _value(value: Any, language: str) -> str:
+    if isinstance(value, bool):
+        return say("say.yes" if value else "say.no", language)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return say("say.none", language) if value is None else str(value)
 
 
 def notes(made: Plan, language: str, step: str = "") -> list[str]:

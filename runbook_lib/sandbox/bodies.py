@@ -35,6 +35,7 @@ SERVED = (
     "Microsoft.Compute/disks",
     "Microsoft.Compute/virtualMachines",
     "Microsoft.Compute/virtualMachines/extensions",
+    "Microsoft.KeyVault/vaults",
     "Microsoft.Network/applicationSecurityGroups",
     "Microsoft.Network/loadBalancers",
     "Microsoft.Network/natGateways",

@@ -1,5 +1,5 @@
 """
-Microsoft.Resources: the lists of all tracked resources, whatever their provider.
+Microsoft.Resources: the lists of all tracked resources, whatever their provider; and a Key Vault as a resource.
 
 Imports the standard library and other modules of the sandbox only.
 """
@@ -58,7 +58,15 @@ def _shape(body: Body) -> Body:
     return {name: body[name] for name in _SHOWN if body.get(name) is not None}
 
 
+def _key_vault(call: Call) -> Answer:
+    return Answer(status=200, body=call.echo(call.resource("Microsoft.KeyVault/vaults", call.names["name"])))
+
+
+_GROUP = "/subscriptions/{subscription}/resourceGroups/{group}"
+
 ROUTES = (
     Route(method="GET", path="/subscriptions/{subscription}/resources", handler=_all),
-    Route(method="GET", path="/subscriptions/{subscription}/resourceGroups/{group}/resources", handler=_of_group),
+    Route(method="GET", path=f"{_GROUP}/resources", handler=_of_group),
+    # What of a VM's keys Resource Manager itself tells; a Key Vault's own data is at another address.
+    Route(method="GET", path=f"{_GROUP}/providers/Microsoft.KeyVault/vaults/{{name}}", handler=_key_vault),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from runbook_lib.sandbox.answers import ArmError, backup_error
 
-__all__ = ["refusal"]
+__all__ = ["OURS", "refusal"]
 
 # Seen in recorded traffic, or told by public reports and official examples. A message that nobody told is ours.
 _KNOWN: dict[str, tuple[int, str]] = {
@@ -109,7 +109,7 @@ _KNOWN: dict[str, tuple[int, str]] = {
     ),
 }
 # The service refuses these too, but under which code no source tells; callers must not rely on them.
-_OURS: dict[str, tuple[int, str]] = {
+OURS: dict[str, tuple[int, str]] = {
     "BMSUserErrorContainerNotFound": (404, "The container '{container}' is not registered to the vault."),
     "BMSUserErrorCrossRegionRestoreCannotBeDisabled": (
         400,
@@ -176,7 +176,7 @@ _OURS: dict[str, tuple[int, str]] = {
         "The subscription has {limit} vaults in region '{location}', which is the most it can have.",
     ),
 }
-_ALL = {**_KNOWN, **_OURS}
+_ALL = {**_KNOWN, **OURS}
 
 
 def refusal(code: str, **facts: object) -> ArmError:

@@ -20,12 +20,14 @@ class ServiceError:
 
     Attributes:
         notebook: which mends the cause; empty where none does.
+        simulated: whether the code is the sandbox's own, for a refusal whose code at Azure is not known.
     """
 
     code: str
     cause: str
     remedy: str
     notebook: str
+    simulated: bool = False
 
 
 @cache

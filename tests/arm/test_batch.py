@@ -14,6 +14,7 @@ from runbook_lib.applying import Progress
 from runbook_lib.arm.apply import Applied
 from runbook_lib.arm.apply.batch import TRIES
 from runbook_lib.evidence import read_json
+from runbook_lib.plan import ENABLING
 from runbook_lib.run import Run
 from runbook_lib.sandbox import Fault, Sandbox
 
@@ -23,11 +24,11 @@ ITEM = "/protecteditems/"
 STATUS = "/operationsstatus/"
 
 
-def outcomes(ended: list[Applied], kind: str = "protect") -> Counter[str]:
+def outcomes(ended: list[Applied], *kinds: str) -> Counter[str]:
     """
-    How changes of a kind ended.
+    How changes of some kinds ended, those that enable protection when none is named.
     """
-    return Counter(each.outcome for each in ended if each.change.kind == kind)
+    return Counter(each.outcome for each in ended if each.change.kind in (kinds or ENABLING))
 
 
 def puts(sandbox: Sandbox, path: str) -> Counter[str]:

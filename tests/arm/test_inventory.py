@@ -15,7 +15,7 @@ from runbook_lib.arm.session import Session
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.records import Inventory, Status, Verdict, VirtualMachine, key
-from runbook_lib.sandbox import Fault, Sandbox
+from runbook_lib.sandbox import Fault, Sandbox, read_estate
 
 PRODUCTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 DEVELOPMENT = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
@@ -37,7 +37,7 @@ def test_everything_is_read_over_all_pages_and_subscriptions(session: Session, c
     paged = read_inventory(session, Parameters())
 
     assert replace(whole, read_at=paged.read_at) == paged
-    assert 40 == len(whole.vms)
+    assert 43 == len(whole.vms)
     assert {PRODUCTION, DEVELOPMENT} == {vm.subscription for vm in whole.vms.values()}
     assert () == whole.unread
 
@@ -150,7 +150,9 @@ def test_an_unreadable_vault_leaves_its_vms_undetermined(session: Session, conto
         ("/locations$", "Microsoft.Resources/locations"),
         ("providers/microsoft.compute/disks$", "Microsoft.Compute/disks"),
         ("providers/microsoft.authorization/locks$", "Microsoft.Authorization/locks"),
-        ("vaults/[^/]+$", "Microsoft.RecoveryServices/vaults/redundancySettings"),
+        ("recoveryservices/vaults/[^/]+$", "Microsoft.RecoveryServices/vaults/redundancySettings"),
+        ("keyvault/vaults/[^/]+$", "Microsoft.KeyVault/vaults"),
+        ("providers/microsoft.network/natgateways$", "Microsoft.Network/natGateways"),
         ("vaults/[^/]+/backupjobs$", "Microsoft.RecoveryServices/vaults/backupJobs"),
     ],
 )
@@ -163,7 +165,7 @@ def test_each_list_that_fails_is_named(session: Session, contoso: Sandbox, path:
 
     assert {what} == {gap.what for gap in inventory.unread}
     assert {403} == {gap.status for gap in inventory.unread}
-    assert 40 == len(inventory.vms)
+    assert 43 == len(inventory.vms)
 
 
 def test_a_status_list_that_fails_is_replaced_by_single_reads(session: Session, contoso: Sandbox) -> None:
@@ -199,9 +201,11 @@ def test_locks_disks_and_vault_settings_are_read(session: Session) -> None:
     inventory = read_inventory(session, Parameters())
     vaults = {each.name: each for each in inventory.vaults.values()}
 
-    assert {("keep-ledger", "CanNotDelete", "rg-ledger-prod"), ("legal-hold", "ReadOnly", "rg-frozen-prod")} == {
-        (each.name, each.level, each.scope.rsplit("/", 1)[-1]) for each in inventory.locks.values()
-    }
+    assert {
+        ("freeze", "ReadOnly", "rg-backup-uksouth"),
+        ("keep-ledger", "CanNotDelete", "rg-ledger-prod"),
+        ("legal-hold", "ReadOnly", "rg-frozen-prod"),
+    } == {(each.name, each.level, each.scope.rsplit("/", 1)[-1]) for each in inventory.locks.values()}
     assert {"cluster01-data00": 2} == {
         each.name: each.max_shares for each in inventory.disks.values() if each.max_shares > 1
     }
@@ -209,6 +213,49 @@ def test_locks_disks_and_vault_settings_are_read(session: Session) -> None:
         name: each.soft_delete for name, each in vaults.items()
     }
     assert ("HourlyLogBackup",) == vaults["rsv-finance"].other_policies
+
+
+def test_locks_are_read_wherever_vaults_are(session: Session) -> None:
+    """
+    A VM may be protected in a vault of another subscription, and what holds that vault counts.
+    """
+    inventory = read_inventory(session, build({"subscription_ids": [DEVELOPMENT]}))
+
+    assert {PRODUCTION} == {each.subscription for each in inventory.locks.values()}
+
+
+@pytest.mark.parametrize(("selector", "asked"), [("name:secret01", ["kv-records"]), ("name:file01", [])])
+def test_key_vaults_are_read_of_selected_encrypted_vms_only(
+    session: Session, contoso: Sandbox, selector: str, asked: list[str]
+) -> None:
+    """
+    Each costs a call.
+    """
+    since = len(contoso.requests())
+    inventory = read_inventory(session, build({"vm_selector": selector}))
+    calls = [each["path"].split("/")[-1] for each in contoso.requests(since) if "keyvault" in each["path"].lower()]
+
+    assert asked == calls == [each.name for each in inventory.key_vaults.values()]
+
+
+def test_a_deallocated_encrypted_vm_is_known_by_its_disk(session: Session, contoso: Sandbox) -> None:
+    """
+    Its instance view has neither agent nor extensions then; a Key Vault that may not be read is said.
+    """
+    estate = read_estate("contoso")
+    view = {"statuses": [{"code": "PowerState/deallocated"}]}
+    status = {vm: view if vm.endswith("/secret01") else own for vm, own in estate.status.items()}
+    contoso.load(replace(estate, status=status))
+    contoso.fault(Fault(path="/kv-records$", status=403, code="AuthorizationFailed", message="no"))
+    inventory = read_inventory(session, Parameters())
+    found = {each.check: each for each in checks.judge(inventory, [_vm(inventory, "secret01")])}
+
+    assert ("vault_unread", "kv-records", "AuthorizationFailed") == (
+        found["disk-encryption"].case,
+        found["disk-encryption"].facts["vault"],
+        found["disk-encryption"].facts["code"],
+    )
+    assert "encrypted" == found["replace-vm"].case
 
 
 def test_running_jobs_are_read_from_vaults_that_hold_a_selected_vm(session: Session, contoso: Sandbox) -> None:
@@ -259,15 +306,23 @@ def test_settings_of_a_vault_that_cannot_be_read_keep_nobody_back(session: Sessi
     inventory = read_inventory(session, Parameters())
     found = checks.judge(inventory, [_vm(inventory, "hr01")])
 
+    settings = next(each for each in found if each.check == "vault-in-region")
+
     assert Verdict.READY is checks.verdict(found)[0]
-    assert "unknown" == next(each for each in found if each.check == "vault-in-region").facts["soft_delete"]
+    assert (Status.UNKNOWN, "settings_unread", "unknown") == (
+        settings.status,
+        settings.case,
+        settings.facts["soft_delete"],
+    )
 
 
 def test_settings_that_cannot_be_read_are_unknown(session: Session, contoso: Sandbox) -> None:
     """
     The vault is there all the same, and what protects its VMs is known.
     """
-    contoso.fault(Fault(method="GET", path="/vaults/[^/]+$", status=403, code="AuthorizationFailed", message="no"))
+    contoso.fault(
+        Fault(method="GET", path="recoveryservices/vaults/[^/]+$", status=403, code="AuthorizationFailed", message="no")
+    )
     inventory = read_inventory(session, Parameters())
     gaps = {gap.what for gap in inventory.unread}
 

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from runbook_lib.arm import machines
-from runbook_lib.records import Agent, Disk, Image, VirtualMachine
+from runbook_lib.records import Agent, Disk, Encryption, Image, VirtualMachine
 
 ID = "/subscriptions/S/resourceGroups/RG/providers"
 VM = f"{ID}/Microsoft.Compute/virtualMachines/vm1"
+# Where the secrets of Azure Disk Encryption are; what wraps them may be named by its address alone.
+KEYS = {
+    "diskEncryptionKey": {"sourceVault": {"id": "/kv"}, "secretUrl": "https://kv.vault.azure.net/secrets/a/b"},
+    "keyEncryptionKey": {"keyUrl": "https://kv-keys.vault.azure.net/keys/a/b"},
+}
 SNAPSHOT = "Microsoft.Azure.RecoveryServices.VMSnapshot"
 
 
@@ -67,7 +72,7 @@ def test_a_disk_tells_what_backup_asks_of_it() -> None:
         "managedDisk": {"id": "/d", "storageAccountType": "UltraSSD_LRS"},
         "writeAcceleratorEnabled": True,
         "diffDiskSettings": {"option": "Local"},
-        "encryptionSettings": {"enabled": True},
+        "encryptionSettings": {"enabled": True} | KEYS,
     }
     read = _vm(storageProfile={"osDisk": whole, "dataDisks": [{"name": "e", "managedDisk": {"id": "/e"}}, None]})
 
@@ -78,7 +83,7 @@ def test_a_disk_tells_what_backup_asks_of_it() -> None:
         size_gb=64,
         write_accelerator=True,
         ephemeral=True,
-        encrypted=True,
+        encryption=Encryption(secret_vaults=("/kv",), key_vaults=("kv-keys",)),
     )
     assert (Disk(name="e", id="/e"), Disk()) == read.data_disks
 
@@ -211,3 +216,66 @@ def test_a_disk_that_says_nothing_of_shares_has_one() -> None:
 
     assert ("Premium_LRS", 1) == (machines.managed_disk(row).storage, machines.managed_disk(row).max_shares)
     assert 3 == machines.managed_disk(row | {"properties": {"maxShares": 3}}).max_shares
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, None),
+        ({"enabled": False, "encryptionSettings": [KEYS]}, None),
+        ({"enabled": True}, Encryption()),
+        (
+            {"enabled": True, "encryptionSettings": [KEYS, None]},
+            Encryption(secret_vaults=("/kv",), key_vaults=("kv-keys",)),
+        ),
+        ({"enabled": True, "encryptionSettings": [{"diskEncryptionKey": {"secretUrl": 3}}]}, Encryption()),
+    ],
+)
+def test_a_disk_says_where_its_keys_are(given: Any, expected: Encryption | None) -> None:
+    """
+    Its settings stay when its VM is off and shows no extension.
+    """
+    read = machines.managed_disk({"id": "/d", "properties": {"encryptionSettingsCollection": given}})
+
+    assert expected == read.encryption
+
+
+def test_a_key_vault_tells_whose_policies_do_for_backup() -> None:
+    """
+    Get, list and backup, in any case, or all; roles take the place of policies.
+    """
+
+    def policy(name: str, *rights: str) -> dict[str, Any]:
+        return {"objectId": name, "permissions": {"secrets": list(rights), "keys": ["Get"]}}
+
+    policies = [
+        policy("few", "Get", "List"),
+        policy("enough", "get", "LIST", "Backup", "Set"),
+        policy("all", "All"),
+        None,
+    ]
+    read = machines.key_vault({"id": "/kv", "location": "West Europe", "properties": {"accessPolicies": policies}})
+
+    assert (("enough", "all"), (), False, "westeurope") == (
+        read.secret_readers,
+        read.key_readers,
+        read.rbac,
+        read.location,
+    )
+    assert machines.key_vault({"id": "/kv", "properties": {"enableRbacAuthorization": True}}).rbac
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        (["ProvisioningState/creating/osProvisioningInProgress", "PowerState/running"], "creating"),
+        (["PowerState/running"], "succeeded"),
+    ],
+)
+def test_a_vm_that_is_being_made_says_so(codes: list[str], expected: str) -> None:
+    """
+    Its power state is running long before its agent is there; the model says it where the instance view does not.
+    """
+    view = {"statuses": [{"code": code} for code in codes]}
+
+    assert expected == _viewed(view, properties={"provisioningState": "Succeeded"}).provisioning_state

@@ -22,6 +22,8 @@ VMS = 10_000
 # Every tenth VM is protected, so that the items of all VMs are looked through; groups and security groups are shared.
 PROTECTED = 10
 GROUPS = 50
+# Groups that Azure Backup makes for restore points: one for each 600 of them, so that a large estate has many.
+RESTORE_POINTS = 100
 
 
 def estate(vms: int) -> Inventory:
@@ -33,7 +35,8 @@ def estate(vms: int) -> Inventory:
     shared = [builders.nsg(f"nsg-{number}", *rules, builders.rule("deny", 4000)) for number in range(GROUPS)]
     subnets = [builders.subnet(f"net-{number}", nsg_id=shared[number].id) for number in range(GROUPS)]
     groups = [builders.group(f"rg-{number}") for number in range(GROUPS)]
-    locks = [builders.lock(group.id) for group in groups[::PROTECTED]]
+    groups += [builders.group(f"AzureBackupRG_{builders.HOME}_{number}") for number in range(RESTORE_POINTS)]
+    locks = [builders.lock(group.id) for group in groups[:GROUPS:PROTECTED]]
     records: list[Resource] = [held, *builders.policies_of(held), *shared, *subnets, *groups, *locks]
     for number in range(vms):
         place = number % GROUPS

@@ -19,7 +19,7 @@ from runbook_lib.sandbox import Sandbox
 pytestmark = pytest.mark.e2e
 
 MARK = "target: SANDBOX (simulated)"
-VMS = 40
+VMS = 43
 VAULTS = {"rsv-finance", "rsv-legacy", "rsv-westeurope"}
 
 

@@ -227,3 +227,16 @@ def test_subscriptions_and_providers_have_neither_name_nor_type(sandbox: Any, se
     alone = [send("GET", path).json() for path in paths]
 
     assert set() == {"name", "type"} & {member for body in (first, *alone) for member in body}
+
+
+def test_a_key_vault_is_told_as_a_resource(sandbox: Any, send: Any) -> None:
+    """
+    With its access policies, in any case of its id; one that is not there is not found.
+    """
+    sandbox.load(read_estate("contoso"))
+    group = "/subscriptions/6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24/resourceGroups/rg-platform-prod"
+    there = send("GET", f"{group}/providers/Microsoft.KeyVault/VAULTS/KV-records")
+    absent = send("GET", f"{group}/providers/Microsoft.KeyVault/vaults/none")
+
+    assert (200, 2) == (there.status_code, len(there.json()["properties"]["accessPolicies"]))
+    assert (404, "ResourceNotFound") == (absent.status_code, absent.json()["error"]["code"])

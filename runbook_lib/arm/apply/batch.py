@@ -29,7 +29,8 @@ __all__ = ["Applied", "Batch"]
 
 # Seconds until an operation that has not ended is in doubt; the recorded ones of this job end within two minutes.
 DEADLINE = 600.0
-# Seconds until a write that is not to be seen is sent again: the longest recorded time to enable a VM is 58.
+# Seconds until the write of a protected item, which is not to be seen while it is being done, is sent again: the
+# longest recorded time to enable a VM is 58.
 HIDDEN = 90.0
 # Sends of one change, when no answer comes.
 TRIES = 3
@@ -42,8 +43,6 @@ LOOKS = 4
 # Seconds between two looks, and operations that are asked for one by one in each.
 LOOK = 30.0
 MOST_ASKED = 20
-# Kinds whose work is not to be seen while it is being done.
-SLOW = frozenset({"protect"})
 # Seconds to wait for other work that is in the way.
 BUSY = 10.0
 # Other work in the way: what was refused then is sent again when that has ended (azure-contract, errors).
@@ -291,7 +290,7 @@ class Batch:
         Go on with a change that has left no trace: it may still come to be seen, else it is sent once more.
         """
         now = self._session.clock()
-        if flight.change.kind in SLOW and now - flight.since < HIDDEN:
+        if vault_of(flight.change) and now - flight.since < HIDDEN:
             return replace(flight, due=now + LOOK)
         if flight.tries >= TRIES:
             return self._failed(flight, "failed", flight.code, flight.message)

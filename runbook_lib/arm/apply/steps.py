@@ -23,7 +23,7 @@ def check_plan(plan: Plan, session: Session) -> None:
     Raises:
         PlanRefused: with what does not agree.
     """
-    if plan_digest(plan.target, plan.steps) != plan.digest:
+    if plan_digest(plan) != plan.digest:
         raise PlanRefused("plan_edited", digest=plan.digest)
     if plan.target != session.target.mark:
         raise PlanRefused("plan_target", planned=plan.target, found=session.target.mark)

@@ -90,8 +90,13 @@ def docker_extension(_: Inventory, vm: VirtualMachine, __: Parameters) -> Findin
     """
     Look for the Docker extension: the guide refuses it, today Docker's mount points cannot be left out.
     """
+    if vm.os_type == "Windows":
+        # The guide speaks of Linux, and so does the extension.
+        return result("docker-extension", vm, Status.NOT_NEEDED, "windows")
     if any(each.kind == DOCKER for each in vm.extensions):
         return result("docker-extension", vm, Status.WARN, "present", guide=Status.FAIL)
+    if vm.unknown_extensions:
+        return result("docker-extension", vm, Status.UNKNOWN, "unread", extensions=", ".join(vm.unknown_extensions))
     return result("docker-extension", vm, Status.PASS, "absent")
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from runbook_lib.checks.kinds import SETTINGS, STORAGE, VAULTS
 from runbook_lib.checks.limitations.disks import is_disk_encrypted
 from runbook_lib.checks.result import result
 from runbook_lib.parameters import Parameters
-from runbook_lib.placement import vault_of
-from runbook_lib.records import Finding, Inventory, NetworkInterface, Status, VirtualMachine, key
+from runbook_lib.placement import Place
+from runbook_lib.records import Finding, Inventory, NetworkInterface, Status, Vault, VirtualMachine, key
 
 __all__ = ["cross_region", "replace_vm", "reserved_ip", "special_network"]
 
@@ -22,28 +23,29 @@ def reserved_ip(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
     return result("reserved-ip", vm, Status.NOT_NEEDED, "classic")
 
 
-def replace_vm(_: Inventory, vm: VirtualMachine, __: Parameters) -> Finding:
+def replace_vm(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
     """
     Tell whether a restore can replace the disks of the VM as it stands: of a managed VM without Azure Disk Encryption.
     """
     status, case = Status.PASS, "replaceable"
     if vm.unmanaged_disks:
         status, case = Status.WARN, "unmanaged"
-    elif is_disk_encrypted(vm):
+    elif is_disk_encrypted(inventory, vm):
         status, case = Status.WARN, "encrypted"
     return result("replace-vm", vm, status, case, guide=Status.WARN)
 
 
-def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
+def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters, place: Place) -> Finding:
     """
     Tell whether the VM can be restored in the paired region: by Cross Region Restore of its vault, there or planned.
     """
-    vault_id = vault_of(inventory, vm, asked)
-    vault = inventory.vaults.get(key(vault_id))
+    vault = inventory.vaults.get(key(place.vault_id))
     redundancy = vault.redundancy if vault else asked.redundancy
     status, case = Status.NOT_NEEDED, "geo" if redundancy == "GeoRedundant" else "in_region"
     if inventory.without_pair(vm.subscription, vm.location):
         case = "no_pair"
+    elif _restore_is_dark(inventory, place.vault_id, vault):
+        status, case = Status.UNKNOWN, "unread"
     elif vault.cross_region_restore if vault else asked.cross_region_restore:
         status, case = Status.PASS, "restorable"
     return result(
@@ -53,8 +55,21 @@ def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters) ->
         case,
         guide=Status.WARN,
         location=vm.location,
-        vault=vault.name if vault else vault_id.rsplit("/", 1)[-1],
+        vault=vault.name if vault else place.vault_id.rsplit("/", 1)[-1],
     )
+
+
+def _restore_is_dark(inventory: Inventory, vault_id: str, vault: Vault | None) -> bool:
+    """
+    Tell whether nobody can say if Cross Region Restore is on.
+    """
+    if vault is None:
+        return bool(inventory.unread_under(vault_id, VAULTS))
+    if vault.cross_region_restore:
+        return False
+    # Where the vault itself says its replication, it says this too.
+    beside = inventory.unread_under(vault_id, STORAGE) if not vault.redundancy else ()
+    return bool(inventory.unread_under(vault_id, SETTINGS) or beside)
 
 
 def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
@@ -62,7 +77,8 @@ def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> 
     Look for the guide's special network settings: load balancers, several reserved addresses, several interfaces.
     """
     nics = [nic for each in vm.nic_ids if (nic := inventory.nics.get(key(each)))]
-    pools = [key(pool) for nic in nics for each in nic.ip_configurations for pool in each.backend_pool_ids]
+    configurations = [each for nic in nics for each in nic.ip_configurations]
+    pools = [key(part) for each in configurations for part in (*each.backend_pool_ids, *each.nat_rule_ids)]
     reserved, dark = _reserved(inventory, nics)
     facts: dict[str, Any] = {
         "balancers": ", ".join(_balancers(inventory, pools)) or "none",
@@ -76,18 +92,17 @@ def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> 
     return result("special-network", vm, Status.PASS, "plain", **facts)
 
 
-def _balancers(inventory: Inventory, pools: list[str]) -> list[str]:
+def _balancers(inventory: Inventory, parts: list[str]) -> list[str]:
     """
-    Name the load balancers of backend pools, with what they are; by the pool's own id where the list lacks them.
+    Name the load balancers of backend pools and inbound rules, with what they are where the list has them.
     """
-    named = {}
-    for pool in pools:
-        balancer = inventory.load_balancers.get(pool.split("/backendaddresspools/")[0])
-        if balancer is None:
-            named[pool] = pool.split("/backendaddresspools/")[0].rsplit("/", 1)[-1]
-        else:
-            named[key(balancer.id)] = f"{balancer.name} ({'external' if balancer.public else 'internal'})"
-    return list(named.values())
+    # A pool or a rule stands right under its load balancer: two parts more than that has.
+    owners = dict.fromkeys(part.rsplit("/", 2)[0] for part in parts)
+    known = {each: inventory.load_balancers.get(each) for each in owners}
+    return [
+        f"{balancer.name} ({'external' if balancer.public else 'internal'})" if balancer else each.rsplit("/", 1)[-1]
+        for each, balancer in known.items()
+    ]
 
 
 def _reserved(inventory: Inventory, nics: list[NetworkInterface]) -> tuple[int, bool]:

@@ -14,11 +14,12 @@ from runbook_lib.checks.network.path import (
     Path,
     Tracer,
     groups_of,
+    network_key,
     through,
 )
 from runbook_lib.checks.network.proxy import proxy_clients
 from runbook_lib.checks.network.routes import Hop, next_hop, routes_from
-from runbook_lib.checks.network.rules import HTTPS, TAGS, WIRESERVER, Decision, Packet, outbound
+from runbook_lib.checks.network.rules import HTTPS, TAGS, WIRESERVER, Decision, Packet, network_of, outbound
 
 __all__ = [
     "HTTPS",
@@ -40,6 +41,8 @@ __all__ = [
     "destinations",
     "groups_of",
     "needs_a_way",
+    "network_key",
+    "network_of",
     "network_outbound",
     "next_hop",
     "outbound",

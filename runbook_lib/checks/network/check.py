@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runbook_lib.checks.agent import WAITING, is_ready
 from runbook_lib.checks.network.path import NAMES, SERVICES, WIRE, Destination, Path, Tracer
 from runbook_lib.checks.network.proxy import proxy_of
 from runbook_lib.checks.result import GUEST, result
@@ -89,9 +90,8 @@ def agent_wireserver(inventory: Inventory, vm: VirtualMachine, _: Parameters) ->
     """
     Judge whether the agent reaches the platform at 168.63.129.16: Azure's network lets it, its own reports show it.
     """
-    waiting = vm.agent is not None and "waiting for network" in vm.agent.message
-    reported = vm.power_state == "running" and vm.agent is not None and vm.agent.status == "Ready"
-    if reported and not waiting:
+    waiting = vm.agent is not None and WAITING in vm.agent.message.lower()
+    if vm.power_state == "running" and is_ready(vm) and not waiting:
         return result("agent-wireserver", vm, Status.PASS, "reached", guide=Status.NOT_NEEDED)
     refused = next((path for path in Tracer(inventory).paths(vm, (NAMES,)) if path.open is False), None)
     if refused and refused.decision:

@@ -34,6 +34,7 @@ __all__ = [
     "Path",
     "Tracer",
     "groups_of",
+    "network_key",
     "through",
 ]
 
@@ -259,7 +260,7 @@ class Tracer:
         Map virtual network and private address to the application security groups of whoever has it.
         """
         return {
-            (_network(each), each.private_ip): frozenset(map(key, each.asg_ids))
+            (network_key(each), each.private_ip): frozenset(map(key, each.asg_ids))
             for nic in self.inventory.nics.values()
             for each in nic.ip_configurations
         }
@@ -267,7 +268,7 @@ class Tracer:
     def _receivers(self, nic: NetworkInterface, where: str) -> frozenset[str] | None:
         if where in TAGS or where in ("", WIRESERVER):
             return None
-        here = {_network(each) for each in nic.ip_configurations}
+        here = {network_key(each) for each in nic.ip_configurations}
         return next((self._owners[one, where] for one in sorted(here) if (one, where) in self._owners), None)
 
     def _leave(self, vm: VirtualMachine, place: _Place, destination: Destination) -> tuple[Hop, str, bool | None]:
@@ -284,7 +285,11 @@ class Tracer:
         Find what gives a packet to the Internet a public address; the first that is there counts.
         """
         if place.subnet.nat_gateway_id:
-            return "nat_gateway"
+            gateway = self.inventory.nat_gateways.get(key(place.subnet.nat_gateway_id))
+            if gateway is None:
+                return "unknown"
+            # It takes every packet of its subnet, also where it has no address to send it from.
+            return "nat_gateway" if gateway.addressed else "closed"
         if place.configuration.public_ip_id:
             return "public_ip"
         pools = [key(each) for each in place.configuration.backend_pool_ids]
@@ -321,5 +326,8 @@ def _both(first: bool | None, second: bool | None) -> bool | None:
     return None if None in (first, second) else True
 
 
-def _network(configuration: IpConfiguration) -> str:
+def network_key(configuration: IpConfiguration) -> str:
+    """
+    Return the key of the virtual network that an IP configuration is in; empty where it does not say.
+    """
     return key(configuration.subnet_id).rpartition("/subnets/")[0]

@@ -110,7 +110,7 @@ def _configured(item: Body, policy: Body, asked: Body) -> Body:
     changed: Body = {"policyId": policy["id"], "policyName": policy["name"]}
     if isinstance(asked.get("extendedProperties"), dict):
         changed["extendedProperties"] = asked["extendedProperties"]
-    if properties.get("protectionState") == "ProtectionStopped":
+    if properties.get("protectionState") in ("ProtectionStopped", "ProtectionError"):
         changed["protectionState"] = "Protected" if properties.get("lastRecoveryPoint") else "IRPending"
     return changed
 

@@ -40,8 +40,13 @@ choose() {
     unit=waagent yes=-y
     for name in $(distribution); do
         case $name in
-        debian | ubuntu)
+        ubuntu)
             package=walinuxagent unit=walinuxagent tool=apt-get
+            return
+            ;;
+        debian)
+            # Debian's package has a name of its own; its unit is called as on Ubuntu.
+            package=waagent unit=walinuxagent tool=apt-get
             return
             ;;
         azurelinux | mariner)
@@ -67,7 +72,8 @@ run_tool() {
     "apt-get install" | "apt-get update")
         # apt's own word for an update of one package is install.
         apt-get update
-        DEBIAN_FRONTEND=noninteractive apt-get install -y "$package"
+        # Debian's package conflicts with network-manager: what would be removed for it is a person's to decide.
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove "$package"
         ;;
     *) "$tool" "$yes" "$1" "$package" ;;
     esac
@@ -125,9 +131,10 @@ install() {
         say "unchanged: there is an agent already."
     else
         choose
+        run_tool install
+        # Only now: what undo removes must have come by this script.
         mkdir -p "$home"
         say "$package" > "$installed"
-        run_tool install
     fi
     if has systemctl; then
         if [ -z "${package:-}" ]; then choose; fi

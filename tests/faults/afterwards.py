@@ -1,0 +1,39 @@
+"""
+What follows on a job that met a fault: a rerun at once, and a third run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from faults.estate import ASKED, selected
+from faults.job import Ended, Watch, begin, chained, plan_only, resume
+from faults.judge import once, silent, whole
+from faults.matrix import Cell
+from faults.stages import Stages, settled
+
+from runbook_lib.sandbox import Sandbox
+
+__all__ = ["afterwards"]
+
+
+def afterwards(cell: Cell, ended: Ended, stages: Stages, home: Path, sandbox: Sandbox, watch: Watch) -> Iterator[str]:
+    """
+    Run the job again, without the fault: the same run if it was left open, else a new one. Then a third time.
+    """
+    asked = ASKED[cell.call.stage]
+    gone = cell.form.gone if cell.form else ""
+    stage, wanted = stages.get(cell.call.stage), stages.get(cell.call.stage, gone)
+    with chained(sandbox.path, watch):
+        # Of parameters that were refused the command leaves no folder.
+        again = begin(home / "again", asked) if ended.sealed or ended.code == 2 else resume(ended.folder)
+        yield from whole(again, selected(cell.call.stage) - {gone.lower()})
+        if settled(sandbox) != wanted.digest:
+            yield "state: not what a run without faults makes"
+        log = sandbox.requests(stage.last)
+        yield from once(log, stage.changes, void=cell.form is not None and cell.form.void, gone=gone)
+        third = plan_only(home / "third", asked)
+        plan = third.plan
+        third.apply_plan(plan, [step.number for step in plan.steps])
+        yield from silent(sandbox.requests(log[-1]["seq"]))

@@ -24,8 +24,6 @@ from runbook_lib.text import say
 
 __all__ = ["Progress", "apply_plan", "raise_failed"]
 
-_VAULT = "/providers/microsoft.recoveryservices/vaults/"
-
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
@@ -100,7 +98,7 @@ def apply_plan(
     sent_before = folder.journal.open_intents()
     holder = {"caller": session.target.caller, "run": folder.path.name, "since": _stamp()}
     ended: list[Applied] = []
-    with leased(state_path() / "leases", session.place, _vaults(steps), holder):
+    with leased(state_path() / "leases", session.place, _written(steps), holder):
         for step in steps:
             folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
             observed = read_inventory(session, asked)
@@ -128,17 +126,13 @@ def _stamp() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _vaults(steps: Sequence[Step]) -> set[str]:
+def _written(steps: Sequence[Step]) -> set[str]:
     """
-    Name the vaults that the steps write to, by key.
+    Name the vaults and the NSGs that the steps write to, by key.
     """
-    found = set()
-    for step in steps:
-        for change in step.changes:
-            scope, vault, rest = key(change.target).partition(_VAULT)
-            if vault:
-                found.add(f"{scope}{vault}{rest.split('/', 1)[0]}")
-    return found
+    # What lies in a vault is the vault's; groups and providers may be made by whoever comes first.
+    targets = {key(change.target) for step in steps for change in step.changes}
+    return {"/".join(each.split("/")[:9]) for each in targets if "/resourcegroups/" in each and "/providers/" in each}
 
 
 def _is_missing(each: Applied) -> bool:

@@ -1,5 +1,5 @@
 """
-Leases on vaults: two operators on this machine who write to one vault notice each other. Imports `errors`.
+Leases on vaults and NSGs: two operators on this machine who write to one notice each other. Imports `errors`.
 
 A lease ends with the process that has it, however that ends. Operators on other machines are noticed by what they did:
 a step is applied only to the world that it was planned on, and a change of theirs is drift.
@@ -21,13 +21,13 @@ __all__ = ["leased"]
 
 
 @contextmanager
-def leased(home: Path, place: str, vaults: Iterable[str], holder: Mapping[str, str]) -> Iterator[None]:
+def leased(home: Path, place: str, resources: Iterable[str], holder: Mapping[str, str]) -> Iterator[None]:
     """
-    Hold the leases of *vaults* for the time of the block.
+    Hold the leases of *resources* for the time of the block.
 
     Args:
         home: folder of the leases.
-        place: tells the target from others in which vaults may have the same ids.
+        place: tells the target from others in which resources may have the same ids.
         holder: who takes them, by `caller`, `run` and `since`.
 
     Raises:
@@ -36,13 +36,13 @@ def leased(home: Path, place: str, vaults: Iterable[str], holder: Mapping[str, s
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         # In one order, so that two runs never wait for each other's.
-        for vault in sorted(set(vaults)):
-            name = hashlib.sha256(f"{place}\n{vault}".encode()).hexdigest()
+        for each in sorted(set(resources)):
+            name = hashlib.sha256(f"{place}\n{each}".encode()).hexdigest()
             note = home / f"{name}.json"
             try:
                 held.enter_context(FileLock(home / f"{name}.lock", timeout=0))
             except Timeout:
-                raise PlanRefused("leased", resource=vault, **_holder(note)) from None
+                raise PlanRefused("leased", resource=each, **_holder(note)) from None
             note.write_text(json.dumps(dict(holder)), encoding="utf-8")
         yield
 

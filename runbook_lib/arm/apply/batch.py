@@ -90,7 +90,8 @@ class _Flight:
     Attributes:
         state: `waiting` to be sent; `running`; `lost`, where no answer came that tells what became of it; `busy`, where
             it was refused for other work and nothing was begun.
-        since: when it was first sent, on the target's clock.
+        first: when it was first sent, on the target's clock.
+        since: when it was sent last, or the service accepted it.
         due: when to look again.
         tries: how often it was sent without an answer.
         operation: of one that runs; without it the resource itself has to be looked at.
@@ -99,6 +100,7 @@ class _Flight:
 
     change: Change
     state: str = "waiting"
+    first: float = 0.0
     since: float = 0.0
     due: float = 0.0
     tries: int = 0
@@ -138,7 +140,7 @@ class Batch:
         for change in _in_turns(changes):
             if change.sha256 in sent_before and leaves_trace(change):
                 now = self._session.clock()
-                self._flying.append(_Flight(change=change, state="lost", since=now, due=now, tries=1))
+                self._flying.append(_Flight(change=change, state="lost", first=now, since=now, due=now, tries=1))
             else:
                 self._waiting.append(_Flight(change=change))
         subscriptions = {subscription_of(change.target) for change in changes}
@@ -197,17 +199,21 @@ class Batch:
             return Applied(change=change, outcome="pending", code=self._stopped[0], message=self._stopped[1])
         session.journal.intent(change)
         now = session.clock()
-        flight = replace(flight, since=flight.since or now)
+        flight = replace(flight, since=now, first=flight.first or now)
         try:
             with session.guard.writing():
-                operation = begun(WRITERS[change.kind](session, change))
+                operation = begun(WRITERS[change.kind](session, change), change.target)
         except HttpResponseError as error:
             return self._refused(flight, error)
         except AzureError as error:
             return self._lost(flight, type(error).__name__, error.message)
+        except ValueError as error:
+            # The answer is no JSON, or not about what was written.
+            return self._lost(flight, "MalformedBody", str(error))
         if operation is None:
             return Applied(change=change, outcome="done")
-        return replace(flight, state="running", operation=operation, due=now + operation.pause)
+        now = session.clock()
+        return replace(flight, state="running", operation=operation, since=now, due=now + operation.pause)
 
     def _refused(self, flight: _Flight, error: HttpResponseError) -> Applied | _Flight:
         code, message = code_of(error), (error.error.message if error.error else error.message) or ""
@@ -217,7 +223,7 @@ class Batch:
             return Applied(change=flight.change, outcome="pending", code=code, message=message)
         if error.status_code is None or error.status_code < 400 or error.status_code in PASSING:
             return self._lost(flight, code, message)
-        if code.lower() in _BUSY and self._session.clock() - flight.since < DEADLINE:
+        if code.lower() in _BUSY and self._session.clock() - flight.first < DEADLINE:
             return replace(flight, state="busy", due=self._session.clock() + BUSY, code=code, message=message)
         return self._failed(flight, "failed", code, message)
 
@@ -272,6 +278,8 @@ class Batch:
                 became = what_became(session, self._world, flight.change)
                 if became == "there":
                     return _done(flight)
+                if became == "broken":
+                    return self._failed(flight, "failed", flight.code or "ProvisioningFailed", flight.message)
                 if became == "absent" and flight.state == "busy":
                     return replace(flight, state="waiting")
                 if became == "absent" and flight.state == "lost":

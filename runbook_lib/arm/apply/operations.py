@@ -14,7 +14,7 @@ from azure.core.rest import HttpResponse
 
 from runbook_lib.arm.session import ArmError, Session, pause_of
 
-__all__ = ["Operation", "OperationFailed", "ask", "begun", "is_running"]
+__all__ = ["Operation", "OperationFailed", "ask", "begun", "is_broken", "is_running"]
 
 _RUNNING = frozenset({"accepted", "creating", "inprogress", "provisioning", "registering", "running", "updating"})
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
@@ -47,9 +47,15 @@ class Operation:
     pause: float
 
 
-def begun(answer: HttpResponse) -> Operation | None:
+def begun(answer: HttpResponse, target: str) -> Operation | None:
     """
     Read what the answer to a write says of the operation that it began; None where all is done.
+
+    Args:
+        target: ARM id of what was written.
+
+    Raises:
+        ValueError: the answer is not about it, so that nothing follows from it.
     """
     pause = pause_of(answer.headers)
     if url := answer.headers.get("Azure-AsyncOperation"):
@@ -57,8 +63,11 @@ def begun(answer: HttpResponse) -> Operation | None:
     if answer.status_code == 202 and (url := answer.headers.get("Location")):
         return Operation(url=url, by_status=True, pause=pause)
     # A provider that is being registered, or a resource of an old api-version, has its state in its body.
-    if answer.status_code == 202 or is_running(_body(answer)):
+    body = _body(answer)
+    if answer.status_code == 202 or is_running(body):
         return Operation(url="", by_status=False, pause=pause)
+    if not str(body.get("id", "")).lower().startswith(target.lower()):
+        raise ValueError(f"the answer is not about {target}")
     return None
 
 
@@ -84,6 +93,14 @@ def ask(session: Session, operation: Operation) -> bool:
     return state == "succeeded"
 
 
+def is_broken(body: dict[str, Any]) -> bool:
+    """
+    Tell whether a resource says of itself that making it failed.
+    """
+    properties = body.get("properties")
+    return isinstance(properties, dict) and str(properties.get("provisioningState")).lower() in _FAILED
+
+
 def is_running(body: dict[str, Any]) -> bool:
     """
     Tell whether a resource is still being worked on, by its own state; a provider while it is being registered.
@@ -94,6 +111,5 @@ def is_running(body: dict[str, Any]) -> bool:
 
 
 def _body(answer: HttpResponse) -> dict[str, Any]:
-    # An answer that is no JSON object was refused by the client already.
     body = answer.json() if answer.content else {}
     return body if isinstance(body, dict) else {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from runbook_lib.arm import shapes
-from runbook_lib.arm.apply.operations import is_running
+from runbook_lib.arm.apply.operations import is_broken, is_running
 from runbook_lib.arm.inventory import API_VERSIONS
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.plan import is_done
@@ -29,7 +29,8 @@ def leaves_trace(change: Change) -> bool:
 
 def what_became(session: Session, world: Inventory, change: Change) -> str:
     """
-    Read whether the world is as *change* would make it: `there`, `coming` as long as the service works on it, `absent`.
+    Read whether the world is as *change* would make it: `there`, `coming` as long as the service works on it, `broken`
+    where making it failed, or `absent`.
 
     Args:
         world: read before; only what the change writes is read again.
@@ -51,6 +52,8 @@ def what_became(session: Session, world: Inventory, change: Change) -> str:
     alone: dict[str, Any] = {kind: {key(found.id): found} if found else {}}
     if is_running(row):
         return "coming"
+    if is_broken(row):
+        return "broken"
     return "there" if is_done(replace(world, **alone), change) else "absent"
 
 

@@ -21,9 +21,8 @@ from runbook_lib.parameters import Parameters
 from runbook_lib.plan import ENABLING
 from runbook_lib.records import Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say
-from runbook_lib.text.service_errors import explain
 
-__all__ = ["Progress", "apply_plan", "detail", "raise_failed"]
+__all__ = ["Progress", "apply_plan", "raise_failed"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,22 +163,6 @@ def _refused(observed: Inventory, asked: Parameters, step: Step) -> dict[str, st
             own = [each for each in found if each.resource == vm.vm]
             refused[key(change.target)] = render.why(vm, own, asked.language)
     return refused
-
-
-def detail(each: Applied, language: str) -> str:
-    """
-    Return the service's code and words on a change that failed, with cause and remedy where they are known; empty for
-    one that did not.
-    """
-    if not each.code:
-        return ""
-    said = f"{each.code}: {each.message.rstrip('.')}"
-    known = explain(each.code, language)
-    if known is None:
-        return said
-    if known.simulated:
-        said = say("say.simulated", language, detail=said)
-    return say("say.cause", language, detail=said, cause=known.cause, remedy=known.remedy)
 
 
 def raise_failed(ended: Sequence[Applied], language: str) -> None:

@@ -35,7 +35,6 @@ __all__ = ["main"]
 
 # A parameter file is small; a larger one is a mistake or an attack.
 LARGEST_FILE = 1 << 20
-OUTCOMES = ("done", "adopted", "failed", "in_doubt", "pending")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -221,6 +220,9 @@ def _sandbox_of(own: Path, estate: str) -> Iterator[None]:
     try:
         yield
     finally:
+        if own.exists():
+            # A kernel that was ended leaves its log behind; who opens and closes the database last tidies up.
+            sandbox_state(own).close()
         if before is None:
             os.environ.pop("RUNBOOK_SANDBOX", None)
         else:
@@ -228,42 +230,20 @@ def _sandbox_of(own: Path, estate: str) -> Iterator[None]:
 
 
 def _print_verdicts(result: ChainResult, language: str) -> None:
-    from runbook_lib.render import Table, irreversible
+    from runbook_lib.render import ending
 
-    outcome = result.outcome
-    columns = ("vm", "resource_group", "before", "verdict", "why")
-    rows = [
-        {
-            "vm": each["machine"]["vm"],
-            "resource_group": each["machine"]["resource_group"],
-            "before": each["before"],
-            "verdict": each["verdict"],
-            "why": f"{each['why']} {each['remedy']}".strip(),
-        }
-        for each in outcome["verdicts"]
-    ]
-    click.echo(say("mark.target", language, mark=outcome["target"]))
-    click.echo(Table(say("caption.readiness", language, count=len(rows)), columns, rows, language).text())
-    click.echo(", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())))
-    if outcome["applied"]:
-        counted = {name: outcome["changes"].get(name, 0) for name in OUTCOMES}
-        click.echo(say("say.changes", language, **counted))
-    elif outcome["changes"]["planned"]:
-        for step in evidence.read_json(result.folder / "plan.json")["steps"]:
-            for change in step["changes"]:
-                reasons = ", ".join(say(f"irreversible.{each}", language) for each in change.get("irreversible", ()))
-                final = f" [{say('say.final', language, reasons=reasons)}]" if reasons else ""
-                what = say("change." + change["kind"], language, **change["facts"])
-                click.echo(plain(f"  {step['number']} {what}{final}"))
-        click.echo(say("say.planned", language, count=outcome["changes"]["planned"]))
-    if outcome["irreversible"]:
-        click.echo(irreversible(outcome["irreversible"], language))
-    for note in outcome["notes"]:
-        click.echo(plain(note))
-    for gap in outcome["unread"]:
-        click.echo(plain(say("say.unread", language, what=gap["what"], scope=gap["scope"], code=gap["code"])))
-    ending = "say.sealed" if result.digest else "say.not_sealed"
-    click.echo(say(ending, language, path=plain(result.folder), digest=result.digest))
+    steps = evidence.read_json(result.folder / "plan.json").get("steps", ())
+    for line in ending(result.outcome, steps, _width(), language):
+        click.echo(line)
+    sealed = "say.sealed" if result.digest else "say.not_sealed"
+    click.echo(say(sealed, language, path=plain(result.folder), digest=result.digest))
+
+
+def _width() -> int:
+    """
+    Return the columns of the terminal; where there is none, as many as a log is read with.
+    """
+    return shutil.get_terminal_size((120, 24)).columns
 
 
 @main.command()
@@ -292,14 +272,20 @@ def parameters() -> int:
 
 
 @main.command("checks")
+@click.argument("check", required=False)
 @_exits
-def show_checks() -> int:
+def show_checks(check: str | None) -> int:
     """
-    List every check: its effect, the guide's rule, today's rule and their sources.
+    List every check, or the one named CHECK: its effect, the guide's rule, today's rule and their sources.
     """
-    from runbook_lib.render import catalogue
+    from runbook_lib.checks import CATALOGUE
+    from runbook_lib.render import check_lines
 
-    click.echo(catalogue(DEFAULT_LANGUAGE).text())
+    known = [each.id for each in CATALOGUE]
+    if check and check not in known:
+        raise InvalidParameters("unknown_check", name=check, known=", ".join(known))
+    for line in check_lines(check or "", _width(), DEFAULT_LANGUAGE):
+        click.echo(line)
     return 0
 
 

@@ -11,13 +11,16 @@ from importlib.metadata import version
 from typing import Any
 
 from runbook_lib import checks, evidence, render
+from runbook_lib.checks.prerequisites import ENABLING_FAILED
 from runbook_lib.folder import RunFolder
 from runbook_lib.parameters import Parameters
+from runbook_lib.placement import held_of
 from runbook_lib.plan import Difference, diff
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
+from runbook_lib.rights import Right
 from runbook_lib.selection import VMS, accepted_risk
 
-__all__ = ["conclude", "verdicts_of"]
+__all__ = ["conclude", "held_back", "verdicts_of"]
 
 
 def verdicts_of(inventory: Inventory, asked: Parameters) -> list[VmVerdict]:
@@ -30,36 +33,65 @@ def verdicts_of(inventory: Inventory, asked: Parameters) -> list[VmVerdict]:
     ]
 
 
+def held_back(inventory: Inventory, verdict: VmVerdict, asked: Parameters) -> bool:
+    """
+    Tell whether a VM's verdict alone keeps it from being enabled: `accept_risk` would let it go on.
+    """
+    if verdict.verdict not in (Verdict.BLOCKED, Verdict.UNDETERMINED) or verdict.accepted_risk:
+        return False
+    entry = held_of(inventory, inventory.vms[key(verdict.vm)])
+    if entry is not None and entry.soft_deleted:
+        return asked.undelete
+    return entry is None or entry.protection in ("stopped", ENABLING_FAILED)
+
+
 def conclude(
-    folder: RunFolder, asked: Parameters, before: Inventory, after: Inventory, differences: Sequence[Difference]
+    folder: RunFolder,
+    asked: Parameters,
+    before: Inventory,
+    after: Inventory,
+    differences: Sequence[Difference],
+    rights: Sequence[Right],
 ) -> render.Table:
     """
     Compare what was read last with what was there before, and write what came of the run.
 
     Args:
         differences: where the world is not as the applied changes promised.
+        rights: what the plan needs, and whether the caller has it.
     """
     found_before, found = checks.findings_on(before, asked), checks.findings_on(after, asked)
     earlier = {key(vm): verdict for vm, (verdict, _) in checks.verdicts_on(before, asked).items()}
     verdicts = verdicts_of(after, asked)
     mark = after.target.mark
     evidence.write_findings(folder.path, mark, found_before, found)
-    outcome = {
+    outcome: dict[str, Any] = {
         "target": mark,
         "caller": after.target.caller,
         "complete": folder.complete,
         "supervised": folder.supervised,
         "read_at": {"before": before.read_at, "after": after.read_at},
         "counts": dict(Counter(each.verdict.value for each in verdicts)),
-        "verdicts": _verdict_rows(after, verdicts, earlier, found, asked.language),
+        "verdicts": _verdict_rows(after, verdicts, earlier, found, asked),
         "differences": differences,
         "unread": after.unread,
+        "rights": {
+            "missing": [
+                {"step": each.step, "action": each.action, "scope": each.scope}
+                for each in rights
+                if each.granted is False
+            ],
+            "unknown": sum(each.granted is None for each in rights),
+        },
     }
     evidence.write_json(folder.path / "outcome.json", outcome | _of_the_plan(folder, asked, after, verdicts))
     evidence.write_json(folder.path / "environment.json", _environment(folder))
-    table = render.comparison(after, earlier, verdicts, found, asked.language)
+    whole = render.comparison(after, earlier, verdicts, found, asked.language, whole=True)
+    folder.save_table("comparison", whole)
+    _write_tables(folder, asked.language, after, found)
+    worse = render.worse(outcome["verdicts"], asked.language) if folder.ended() else []
+    table = render.comparison(after, earlier, verdicts, found, asked.language, worse)
     table.whole = "tables/comparison.csv"
-    _write_tables(folder, asked.language, after, table, found)
     return table
 
 
@@ -68,7 +100,7 @@ def _verdict_rows(
     verdicts: Sequence[VmVerdict],
     earlier: Mapping[str, Verdict],
     found: Sequence[Finding],
-    language: str,
+    asked: Parameters,
 ) -> list[dict[str, Any]]:
     grouped: dict[str, list[Finding]] = {}
     for each in found:
@@ -77,9 +109,10 @@ def _verdict_rows(
         encode(each)
         | {
             "before": earlier[key(each.vm)].value if key(each.vm) in earlier else "",
-            "why": render.why(each, grouped[key(each.vm)], language),
-            "remedy": render.remedies(each, grouped[key(each.vm)], language),
+            "why": render.why(each, grouped[key(each.vm)], asked.language),
+            "remedy": render.remedies(each, grouped[key(each.vm)], asked.language),
             "machine": render.machine(after, each.vm),
+            "held_back": held_back(after, each, asked),
         }
         for each in verdicts
     ]
@@ -89,13 +122,14 @@ def _of_the_plan(
     folder: RunFolder, asked: Parameters, after: Inventory, verdicts: Sequence[VmVerdict]
 ) -> dict[str, Any]:
     plan = folder.plan()
-    tried = folder.outcomes()
+    tried, failed = folder.outcomes(), folder.failures()
     applied = asked.apply or folder.applies or bool(tried)
     return {
         "applied": applied,
         "plan_digest": plan.digest if plan else "",
         "notes": render.notes(plan, asked.language) if plan else [],
         "changes": {"planned": len(plan.changes) if plan else 0} | tried,
+        "failures": render.failures(plan, failed, asked.language) if plan else [],
         "irreversible": plan.irreversible if plan else {},
         "exit_code": evidence.exit_code(
             verdicts,
@@ -106,15 +140,12 @@ def _of_the_plan(
     }
 
 
-def _write_tables(
-    folder: RunFolder, language: str, after: Inventory, comparison: render.Table, found: Sequence[Finding]
-) -> None:
-    folder.save_table("comparison", comparison)
+def _write_tables(folder: RunFolder, language: str, after: Inventory, found: Sequence[Finding]) -> None:
     folder.save_table("findings", render.findings(after, found, language, whole=True))
     folder.save_table("unread", render.unread(after, language))
     plan = folder.plan()
     if plan:
-        folder.save_table("plan", render.plan(plan.steps, "", language, folder.ended()))
+        folder.save_table("plan", render.plan(plan.steps, "", language, folder.results()))
         folder.save_table("plan-diff", render.diff(diff(plan.steps), "", language, whole=True))
 
 

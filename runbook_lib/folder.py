@@ -299,24 +299,37 @@ class RunFolder:
         write_json(path, whole, depth=4)
         _hold(path, whole)
 
+    def results(self) -> dict[str, dict[str, Any]]:
+        """
+        Return the journal's last word on each change, by its digest: how it ended, and the code and message of what
+        failed.
+        """
+        return {entry["change_sha256"]: entry for entry in self.journal.entries() if entry["entry"] == "result"}
+
     def ended(self) -> dict[str, str]:
         """
-        Return how changes ended, by their digest: the journal's last word on each.
+        Return how changes ended, by their digest.
         """
-        return {
-            entry["change_sha256"]: entry["outcome"] for entry in self.journal.entries() if entry["entry"] == "result"
-        }
+        return {each: entry["outcome"] for each, entry in self.results().items()}
 
     def outcomes(self) -> dict[str, int]:
         """
         Count how changes ended, by the journal's last word on each thing that was to be changed.
         """
-        last = {
-            (entry["kind"], key(entry["target"]), entry["part"]): entry["outcome"]
-            for entry in self.journal.entries()
-            if entry["entry"] == "result"
-        }
-        return dict(Counter(last.values()))
+        return dict(Counter(entry["outcome"] for entry in self._last()))
+
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """
+        Return the results of the changes that did not come to be, and did not later in another form, by their digest.
+        """
+        return {entry["change_sha256"]: entry for entry in self._last() if entry["outcome"] not in ("done", "adopted")}
+
+    def _last(self) -> list[dict[str, Any]]:
+        """
+        List the journal's last word on each thing that was to be changed, whatever was sent for it.
+        """
+        results = (entry for entry in self.journal.entries() if entry["entry"] == "result")
+        return list({(each["kind"], key(each["target"]), each["part"]): each for each in results}.values())
 
 
 def read_plan(path: Path) -> Plan:

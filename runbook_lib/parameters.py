@@ -169,7 +169,7 @@ def from_text(name: str, value: str) -> Any:
     try:
         return reader(value)
     except (ValueError, RecursionError) as error:
-        raise InvalidParameters("wrong_type", name=name, type=row.type, value=_shown(name, value)) from error
+        raise _wrong_type(row, _shown(name, value)) from error
 
 
 def fill_name(name: str, template: str, **words: str) -> str:
@@ -270,9 +270,7 @@ def _type_problem(row: Parameter, value: Any) -> InvalidParameters | None:
         and all(isinstance(each, str) for pair in value.items() for each in pair),
     }[row.type]
     if not fits:
-        return InvalidParameters(
-            "wrong_type", name=row.name, type=row.type, value=_shown(row.name, reprlib.repr(value))
-        )
+        return _wrong_type(row, _shown(row.name, reprlib.repr(value)))
     if row.choices and value not in row.choices:
         return InvalidParameters(
             "not_a_choice", name=row.name, value=_shown(row.name, value), choices=", ".join(row.choices)
@@ -280,9 +278,15 @@ def _type_problem(row: Parameter, value: Any) -> InvalidParameters | None:
     return None
 
 
+def _wrong_type(row: Parameter, value: str) -> InvalidParameters:
+    if row.type.startswith("dict"):
+        return InvalidParameters("wrong_dict", name=row.name, value=value)
+    return InvalidParameters("wrong_type", name=row.name, type=row.type, value=value)
+
+
 def _shown(name: str, value: str) -> str:
-    # A proxy URL may hold a password, whichever of the proxy's parameters it was given for.
-    return "***" if name.startswith("proxy_") else value
+    # A proxy URL may hold a password, whichever of the proxy's parameters it was given for; ports alone do not.
+    return "***" if name.startswith("proxy_") and not re.fullmatch(r"['\d ,-]{1,20}", value) else value
 
 
 Problems = Iterable[InvalidParameters]

@@ -109,7 +109,7 @@ class Run(Views):
         if not approval.value:
             later = self.folder.chained and self.folder.applies
             return render.Lines([self._say("say.applied_later" if later else "say.planned_only")])
-        from runbook_lib.applying import detail, raise_failed
+        from runbook_lib.applying import raise_failed
 
         plan = self.plan
         if digest(plan.step(self._number)) != approval.step:
@@ -121,7 +121,7 @@ class Run(Views):
             # Also after drift: the next plan must be made on the world as it is.
             self.read_again()
         language = self.asked.language
-        told = [(each.change, each.outcome, detail(each, language)) for each in ended]
+        told = [(each.change, each.outcome, render.failure(each.code, each.message, language)) for each in ended]
         table = self._cut("results", render.results(self._number, told, language))
         raise_failed(ended, self.asked.language)
         return table
@@ -148,9 +148,11 @@ class Run(Views):
 
     def progress(self, each: Applied) -> str:
         """
-        Say in a line how a change ended.
+        Say in a line how a change ended, and why where it failed.
         """
         what = self._say(f"change.{each.change.kind}", **each.change.facts)
+        if each.code:
+            what = f"{what}: {render.failure(each.code, each.message, self.asked.language)}"
         return render.plain(self._say("say.progress_change", outcome=self._say(f"outcome.{each.outcome}"), what=what))
 
     # --- what is left behind -------------------------------------------------------------------------------------
@@ -179,7 +181,8 @@ class Run(Views):
             # A chain that only plans read the estate at its start: what is there is what it planned on.
             self.folder.save_inventory("after", self.inventory)
         self._read_back()
-        return conclude(self.folder, self.asked, self.before, self.inventory, self.differences())
+        rights, *_ = self._held_rights(self.folder.plan() or self.plan)
+        return conclude(self.folder, self.asked, self.before, self.inventory, self.differences(), rights)
 
     def _read_back(self) -> None:
         """
@@ -193,11 +196,19 @@ class Run(Views):
 
     def show_differences(self) -> render.Shown:
         """
-        Show where the world is not as the plan promised; a run that wrote nothing promised nothing.
+        Show where the world is not as the plan promised, the changes that were not made among that; a run that wrote
+        nothing promised nothing.
         """
-        if not self.folder.ended():
+        ended = self.folder.ended()
+        if not ended:
             return render.Lines([self._say("say.nothing_written")])
-        return self._cut("differences", render.differences(self.differences(), self.asked.language))
+        plan = self.folder.plan()
+        missed = [
+            (change, ended.get(change.sha256, "pending"))
+            for change in (plan.changes if plan else ())
+            if ended.get(change.sha256) not in ("done", "adopted")
+        ]
+        return self._cut("differences", render.differences(self.differences(), missed, self.asked.language))
 
     def seal(self) -> render.Lines:
         """

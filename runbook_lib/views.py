@@ -11,12 +11,11 @@ from runbook_lib.arm.effective import compare_effective
 from runbook_lib.arm.precheck import precheck
 from runbook_lib.arm.rights import read_permissions, read_roles
 from runbook_lib.checks.network import Tracer, destinations
+from runbook_lib.conclusion import held_back
 from runbook_lib.folder import NOTEBOOKS, interactive
 from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
-from runbook_lib.records import (
-    key,
-)
-from runbook_lib.rights import MOST, custom_role, needed, resources_of, scopes_of
+from runbook_lib.records import Plan, Unread, key
+from runbook_lib.rights import MOST, Right, custom_role, needed, resources_of, scopes_of
 from runbook_lib.scripts import files
 from runbook_lib.state import State
 
@@ -73,19 +72,30 @@ class Views(State):
         """
         Show what the plan needs, and whether the caller may do it; the smallest role that is missing is kept.
         """
-        plan = self.plan
+        found, unread, left_out = self._held_rights(self.plan)
+        roles, more = read_roles(self.session, found[0].scope) if found else ([], ())
+        gaps = (*unread, *more)
+        table = render.rights(found, roles, gaps, self.inventory, self.asked.language, left_out=left_out)
+        return self._cut("rights", table)
+
+    def _held_rights(self, plan: Plan) -> tuple[tuple[Right, ...], tuple[Unread, ...], int]:
+        """
+        Hold what a plan needs against what the caller has now, and keep the role that is missing, if one is.
+
+        Returns:
+            The rights, what could not be read, and how many resources were not asked about one by one.
+        """
         permissions, unread = read_permissions(self.session, scopes_of(plan))
         single = resources_of(plan, permissions)
         own, dark = read_permissions(self.session, single[:MOST])
         found = needed(plan, permissions | own)
-        roles, more = read_roles(self.session, found[0].scope) if found else ([], ())
+        role = self.folder.path / "custom-role.json"
         if any(right.granted is False for right in found):
             name, description = self._say("say.rights_role_name"), self._say("say.rights_role_description")
-            evidence.write_json(self.folder.path / "custom-role.json", custom_role(found, name, description))
-        gaps = (*unread, *dark, *more)
-        left_out = len(single[MOST:])
-        table = render.rights(found, roles, gaps, self.inventory, self.asked.language, left_out=left_out)
-        return self._cut("rights", table)
+            evidence.write_json(role, custom_role(found, name, description))
+        else:
+            role.unlink(missing_ok=True)
+        return found, (*unread, *dark), len(single[MOST:])
 
     def precheck(self) -> render.Table:
         """
@@ -103,6 +113,14 @@ class Views(State):
                 self.asked.language,
             ),
         )
+
+    def held_back(self) -> render.Table:
+        """
+        Show the VMs that their verdict keeps from being enabled, with the ids that `accept_risk` takes.
+        """
+        found = self.findings(self.inventory)
+        verdicts = [each for each in self.verdicts(self.inventory) if held_back(self.inventory, each, self.asked)]
+        return self._cut("held-back", render.held_back(self.inventory, verdicts, found, self.asked.language))
 
     def show_findings(self, *only: str) -> render.Table:
         """
@@ -142,9 +160,11 @@ class Views(State):
         """
         rules = rules_by_option(self.inventory, self.asked, going_on(self.inventory, self.asked))
         counts = {
-            option: (
-                None if changes is None else len(changes),
-                len(files(self.inventory, replace(self.asked, network_option=option), self.chosen, changes or ())),
+            option: (None, 0)
+            if changes is None
+            else (
+                len(changes),
+                len(files(self.inventory, replace(self.asked, network_option=option), self.chosen, changes)),
             )
             for option, changes in rules.items()
         }
@@ -206,11 +226,12 @@ class Views(State):
 
     def show_whole_plan(self) -> render.Table:
         """
-        Show every change of every step, and how each ended: of the plan that was saved, else as it would be now.
+        Show every change of every step, how each ended and why it failed: of the plan that was saved, else as it would
+        be now.
         """
         plan = self.folder.plan() or self.plan
         caption = self._say("caption.plan_all", count=len(plan.changes), digest=plan.digest[:12])
-        return self._cut("whole-plan", render.plan(plan.steps, caption, self.asked.language, self.folder.ended()))
+        return self._cut("whole-plan", render.plan(plan.steps, caption, self.asked.language, self.folder.results()))
 
     def notes(self) -> render.Lines:
         """

@@ -24,6 +24,7 @@ from runbook_lib.records import (
     IpConfiguration,
     KeyVault,
     LoadBalancer,
+    Location,
     Lock,
     ManagedDisk,
     NatGateway,
@@ -59,6 +60,7 @@ TWO = "22222222-2222-2222-2222-222222222222"
 HOME = "westeurope"
 _KINDS = {
     "subscriptions": Subscription,
+    "locations": Location,
     "providers": Provider,
     "groups": ResourceGroup,
     "vms": VirtualMachine,
@@ -128,6 +130,13 @@ def subscription(guid: str = ONE, name: str = "Production") -> Subscription:
     A subscription that is enabled.
     """
     return Subscription(id=f"/subscriptions/{guid}", name=name, state="Enabled")
+
+
+def region(name: str = HOME, pair: str | None = None, guid: str = ONE) -> Location:
+    """
+    A region as a subscription sees it.
+    """
+    return Location(id=f"/subscriptions/{guid}/locations/{name}", name=name, pair=pair)
 
 
 def provider(

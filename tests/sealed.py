@@ -39,7 +39,7 @@ def made(path: Path, **asked: Any) -> Path:
     for notebook in NOTEBOOKS:
         folder.visit(notebook)
         (path / f"{notebook}.ipynb").write_text('{"cells": []}', encoding="utf-8")
-    conclude(folder, Parameters(**EVERYTHING, **asked), before, after, ())
+    conclude(folder, Parameters(**EVERYTHING, **asked), before, after, (), ())
     return path
 
 

@@ -299,3 +299,58 @@ def test_a_folder_that_holds_something_is_not_taken(contoso: Sandbox, tmp_path: 
     assert 2 == result.exit_code
     assert ["notes.txt"] == [path.name for path in folder.iterdir()]
     assert not list(tmp_path.glob("r.sandbox*"))
+
+
+def test_a_failed_change_says_why_everywhere(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Code, message, cause, remedy and notebook: as it happens, at the end, in the evidence notebook, in its table and in
+    the outcome; and what was not made is no promise that was kept.
+    """
+    rule = {"method": "PUT", "path": "/protecteditems/.*bi01$", "status": 409, "code": "ScopeLocked"}
+    contoso.fault(Fault(**rule, message="The scope is locked.", times=1))
+    folder = tmp_path / "r"
+    result = _runbook("run", "--apply", "--out", str(folder), "-p", "vm_selector", "name:bi01")
+    shown = json.loads((folder / "07_evidence.ipynb").read_text())["cells"]
+    texts = {
+        "".join(cell["source"]): "".join("".join(each["data"]["text/plain"]) for each in cell["outputs"])
+        for cell in shown
+        if cell["cell_type"] == "code" and cell["outputs"]
+    }
+    (failed,) = json.loads((folder / "outcome.json").read_text())["failures"]
+    why = "ScopeLocked: The scope is locked. A management lock holds the scope that the message names."
+
+    assert all(why in said for said in (result.stderr, result.stdout, (folder / "tables" / "plan.csv").read_text()))
+    assert why in texts["run.show_whole_plan()"]
+    assert why in failed["why"]
+    assert ("ScopeLocked", "The scope is locked.", "04") == (failed["code"], failed["message"], failed["step"])
+    assert failed["why"].endswith(f"See notebook {failed['notebook']}.")
+    assert "enable backup of VM bi01" in texts["run.show_differences()"]
+    assert "is what the plan promised" not in texts["run.show_differences()"]
+
+
+def test_the_end_of_a_run_has_what_a_next_one_needs(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    The ids that accept_risk takes, in its form; and no log of a database beside the run.
+    """
+    folder = tmp_path / "r"
+    result = _runbook("run", "--estate", "contoso", "--out", str(folder), "-p", "vm_selector", "name:core01")
+    held = next(line for line in result.stdout.splitlines() if line.startswith("  BLOCKED /subscriptions/"))
+    given = json.dumps({held.split()[1]: "rehearsed"})
+    again = _runbook(
+        "run", "--out", str(tmp_path / "again"), "-p", "vm_selector", "name:core01", "-p", "accept_risk", given
+    )
+
+    assert '-p accept_risk \'{"ID": "reason"}\'' in result.stdout
+    assert "enable backup of VM core01" in again.stdout
+    assert ["r.sandbox.sqlite"] == [path.name for path in tmp_path.glob("r.sandbox*")]
+    assert held.split()[1] in (folder / "tables" / "comparison.csv").read_text()
+
+
+def test_a_verdict_that_got_worse_is_told(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Protection that is resumed has an old recovery point: BLOCKED until the next backup, and said so.
+    """
+    result = _runbook("run", "--apply", "--out", str(tmp_path / "r"), "-p", "vm_selector", "name:sql02")
+
+    assert "sql02 (group rg-data-prod) was READY and is BLOCKED: " in result.stdout
+    assert "this ends with the next backup." in result.stdout

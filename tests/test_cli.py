@@ -34,12 +34,27 @@ def test_parameters_lists_every_parameter() -> None:
 
 def test_checks_lists_every_check() -> None:
     """
-    The catalogue documents itself.
+    The catalogue documents itself, in lines that fit a terminal.
     """
-    result = CliRunner().invoke(main, ["checks"])
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["checks"])
+    blocks = result.stdout.strip().split("\n\n")
 
     assert 0 == result.exit_code
-    assert len(CATALOGUE) + 3 == len(result.stdout.strip().splitlines())
+    assert [each.id for each in CATALOGUE] == [block.partition(":")[0] for block in blocks]
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    assert all("Guide 2016: " in block and "Service today: " in block for block in blocks)
+
+
+def test_one_check_is_described_by_its_id() -> None:
+    """
+    A name that is none is refused with those that there are.
+    """
+    known, unknown = (CliRunner().invoke(main, ["checks", each]) for each in ("locks", "lock"))
+
+    assert (0, "locks: Management locks") == (known.exit_code, known.stdout.splitlines()[0])
+    assert 2 == unknown.exit_code
+    assert "There is no check 'lock'" in unknown.stderr
+    assert "agent-version" in unknown.stderr
 
 
 def test_the_sandbox_is_reset_loaded_and_described(contoso: Sandbox, tmp_path: Path) -> None:

@@ -23,8 +23,10 @@ Found = tuple[str, str, str, str]
 _EVERY: tuple[Found, ...] = (
     ("network-drives", "UNKNOWN", "UNKNOWN", "guest"),
     ("replace-vm", "PASS", "WARN", "replaceable"),
-    ("cross-region", "NOT NEEDED", "WARN", "in_region"),
+    ("cross-region", "NOT NEEDED", "WARN", "geo"),
 )
+# Of a region without a pair, such as Spain Central and Mexico Central.
+ALONE = ("cross-region", "NOT NEEDED", "WARN", "no_pair")
 PLAIN: dict[str, tuple[Found, ...]] = {
     "Linux": _EVERY,
     "Windows": (*_EVERY, ("domain-controller", "UNKNOWN", "UNKNOWN", "guest")),
@@ -60,19 +62,23 @@ ROWS = (
         (("vault-locks", "FAIL", "NOT NEEDED", "read_only"), ("locks", "FAIL", "NOT NEEDED", "read_only")),
         "the group for its region's vault is under a read-only lock",
     ),
-    Row("rg-bi-málaga/bi01", "Linux", "READY", (), "nothing in its way"),
+    Row("rg-bi-málaga/bi01", "Linux", "READY", (ALONE,), "nothing in its way; in a region without a pair"),
     Row(
         "rg-bi-málaga/etl01",
         "Linux",
         "READY",
-        (("docker-extension", "WARN", "FAIL", "present"), ("agent-version", "WARN", "NOT NEEDED", "old")),
+        (("docker-extension", "WARN", "FAIL", "present"), ("agent-version", "WARN", "NOT NEEDED", "old"), ALONE),
         "has the Docker extension and an agent of 2015",
     ),
     Row(
         "rg-crm-prod/crm01",
         "Windows",
         "PROTECTED",
-        (("vault-in-region", "WARN", "PASS", "no_soft_delete"), ("redundancy-locked", "WARN", "NOT NEEDED", "locked")),
+        (
+            ("vault-in-region", "WARN", "PASS", "no_soft_delete"),
+            ("redundancy-locked", "WARN", "NOT NEEDED", "locked_held"),
+            ("cross-region", "NOT NEEDED", "WARN", "in_region"),
+        ),
         "protected in an old vault: locally redundant, and what is deleted there is gone",
     ),
     Row(
@@ -176,7 +182,12 @@ ROWS = (
         "rg-plant-monterrey/plant01",
         "Linux",
         "BLOCKED",
-        (("region", "FAIL", "FAIL", "not_offered"),),
+        (
+            ("region", "FAIL", "FAIL", "not_offered"),
+            ("vault-in-region", "FAIL", "FAIL", "not_offered"),
+            ("listed", "FAIL", "FAIL", "not_offered"),
+            ALONE,
+        ),
         "in a region that offers no vaults",
     ),
     Row(
@@ -341,7 +352,7 @@ ROWS = (
         "rg-dev-lab/dev-lab01",
         "Linux",
         "READY",
-        (("network-outbound", "NOT NEEDED", "FAIL", "no_way_out"),),
+        (("network-outbound", "NOT NEEDED", "FAIL", "no_way_out"), ALONE),
         "its guest reports hostile text, and its subnet is a private one",
     ),
 )

@@ -452,5 +452,5 @@ def test_the_options_are_shown_with_what_they_change(make_run: RunMaker) -> None
     shown = make_run(network_option="service_tags").options().frame.set_index("option")
 
     assert ["service_tags"] == list(shown[shown["chosen"] == "yes"].index)
-    assert "3 NSG rules, 4 files" == shown.loc["service_tags", "changes"]
+    assert "NSG rules: 3, files: 4" == shown.loc["service_tags", "changes"]
     assert "proxy_host" in shown.loc["http_proxy", "changes"]

@@ -30,6 +30,7 @@ from builders import (
     policy,
     provider,
     ready,
+    region,
     vault,
     vm,
 )
@@ -202,6 +203,17 @@ def test_another_vault_that_is_as_asked_is_adopted_while_the_name_is_left_as_it_
     assert {"rsv-old"} == set(vaults_of(made).values())
     assert "vault_adopted" in noted(made)
     assert {"rsv-x"} == set(vaults_of(planned(world(*fleet(3), other, *others(other, 1)), vault_name="rsv-x")).values())
+
+
+def test_where_no_restore_can_be_planned_a_vault_without_it_is_as_asked() -> None:
+    """
+    In a region without a pair Cross Region Restore is left out of the plan, and of what a vault must have.
+    """
+    other = vault("rsv-old", "rg-old", soft_delete="AlwaysON")
+    there = (*fleet(3), other, *policies_of(other), *others(other, 1))
+
+    assert {"rsv-old"} == set(vaults_of(planned(world(*there, region()), cross_region_restore=True)).values())
+    assert {f"rsv-{HOME}"} == set(vaults_of(planned(world(*there), cross_region_restore=True)).values())
 
 
 @pytest.mark.parametrize(

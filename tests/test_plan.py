@@ -34,6 +34,7 @@ from builders import (
     provider,
     ranged,
     ready,
+    region,
     states,
     subscription,
     vault,
@@ -397,6 +398,34 @@ def test_what_is_unread_elsewhere_does_not_stand_in_the_way() -> None:
 
 
 # --- replication --------------------------------------------------------------------------------------------------
+
+
+def test_no_restore_is_planned_into_a_region_that_has_no_pair() -> None:
+    """
+    A note says so, and what else was asked for is done.
+    """
+    alone = (region(), group(), vault(redundancy="LocallyRedundant"), *policies_of(vault()))
+    made = planned(estate(*alone), cross_region_restore=True)
+    paired = planned(estate(*alone, region(pair="northeurope")), cross_region_restore=True)
+
+    assert "no_pair" in noted(made)
+    assert "no_pair" not in noted(paired)
+    assert ["Disabled", "Enabled"] == [
+        change(each, "set-redundancy").body["properties"]["redundancySettings"]["crossRegionRestore"]
+        for each in (made, paired)
+    ]
+
+
+def test_adding_restore_alone_does_not_read_as_a_change_of_replication() -> None:
+    """
+    What the vault has and what it gets are both named whole.
+    """
+    made = planned(ready(), cross_region_restore=True)
+    said = render.plan(made.steps, "", "en").text()
+
+    assert (
+        "to GeoRedundant with Cross Region Restore on, where it has GeoRedundant with Cross Region Restore off" in said
+    )
 
 
 @pytest.mark.parametrize(

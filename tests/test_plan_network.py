@@ -329,3 +329,58 @@ def test_the_rule_of_another_proxy_is_not_replaced() -> None:
 
     assert [("allow-proxy-2", 201, "Internet")] == rules_of(made)
     assert 3 == len(project(proxied(other, rule("deny", 1000)), made.changes).nsgs[key(nsg("nsg-proxy").id)].rules)
+
+
+def _behind_proxy(**fields: Any) -> Inventory:
+    """
+    An estate with a proxy VM and a client in one subnet, and a VM in another network.
+    """
+    near = subnet("near", space=("10.0.0.0/16",))
+    far = subnet("far", space=("10.9.0.0/16",))
+    homes = {"proxy": (near, "10.0.0.9"), "client": (near, "10.0.0.4"), "stranger": (far, "10.9.0.4")}
+    nics = {
+        name: nic(f"nic-{name}", address, ip_configurations=(IpConfiguration(subnet_id=place.id, private_ip=address),))
+        for name, (place, address) in homes.items()
+    }
+    machines = [vm(name, nic_ids=(own.id,), **fields) for name, own in nics.items()]
+    return with_records(without(ready(near, far, *nics.values()), vm().id), *machines)
+
+
+def test_a_vm_that_does_not_reach_the_proxy_is_named_before_anyone_points_it_there() -> None:
+    """
+    The proxy VM itself is none of the clients, and what can reach it is not named.
+    """
+    (note,) = [each for each in planned(_behind_proxy(), **PROXY).notes if each["id"] == "proxy_unreached"]
+
+    assert (1, "stranger (rg-app)") == (note["count"], note["vms"])
+
+
+def test_whether_a_named_proxy_is_reached_nobody_knows_here() -> None:
+    """
+    Its address is not known: that is said, and not taken for a yes.
+    """
+    made = planned(_behind_proxy(), network_option="http_proxy", proxy_host="proxy.example")
+
+    assert [3] == [each["count"] for each in made.notes if each["id"] == "proxy_doubted"]
+
+
+def test_vms_that_rules_do_not_help_are_named() -> None:
+    """
+    An NSG's rule opens no way out of a private subnet, and none is planned where no priority is free.
+    """
+    place = subnet(space=("10.0.0.0/16",), default_outbound_access=False)
+    own = nic(ip_configurations=(IpConfiguration(subnet_id=place.id, private_ip="10.0.0.4"),))
+    shut = planned(estate(vm(nic_ids=(own.id,)), own, place), network_option="service_tags")
+    full = planned(estate(*networked(rule("deny", 100))), network_option="service_tags")
+
+    assert [(1, "web (rg-app)")] * 2 == [
+        (each["count"], each["vms"]) for made in (shut, full) for each in made.notes if each["id"] == "still_shut"
+    ]
+    assert "still_shut" not in noted(planned(estate(*networked(rule("deny", 300))), network_option="service_tags"))
+
+
+def test_a_proxy_that_no_option_uses_is_not_passed_over_in_silence() -> None:
+    """
+    `proxy_host` without `http_proxy` changes nothing, and a note says so.
+    """
+    assert ["proxy_unused"] == [each for each in noted(planned(ready(), proxy_host="10.0.0.9")) if "proxy" in each]

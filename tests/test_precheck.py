@@ -112,3 +112,13 @@ def test_an_answer_that_cannot_be_had_is_no_success(make_run: RunMaker, contoso:
     assert ("could not be asked", "AuthorizationFailed: no", "unread") in {
         (row["service"], row["detail"], row["feature"]) for row in table.frame.to_dict("records")
     }
+
+
+def test_a_stopped_item_that_is_resumed_is_expected_to_be_there(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The service says that a vault has the VM already; the table says that this is right.
+    """
+    (row,) = make_run(vm_selector="name:sql02").precheck().frame.to_dict("records")
+
+    assert row["detail"].startswith("VirtualMachineAlreadyProtected: ")
+    assert row["detail"].endswith("the plan resumes it where the recovery points are.")

@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 from runbook_lib import checks, render, text
 from runbook_lib.checks.network import SERVICES, Comparison, Decision, Hop, Tracer
 from runbook_lib.plan import Difference, diff, project, ranges
-from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, key
+from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.render import Lines, Table, csv_cell, escape, plain
 from runbook_lib.rights import Right
 from runbook_lib.scripts import File
@@ -116,7 +116,7 @@ ALLOWED = {
     "tbody": set(),
     "tr": set(),
     "th": {("scope", "col"), ("scope", "row"), ("style", "text-align:left")},
-    "td": {("style", "text-align:left")},
+    "td": {("style", "text-align:left"), ("style", "text-align:left;overflow-wrap:anywhere")},
     "p": set(),
     "b": set(),
 }
@@ -371,7 +371,32 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
     strange = listed(EVIL)
     strange = replace(strange, cloud=EVIL, tags=tuple(replace(each, change_number=EVIL) for each in strange.tags))
     with_list = replace(world, service_tags={key(strange.id): strange})
-    handed_out = [File(name=EVIL, whom="file.for_linux", count=1, does="file.agent_linux", content=EVIL)]
+    whom, does = "file.for_linux", "file.agent_linux"
+    handed_out = [File(name=EVIL, whom=whom, count=1, does=does, command=EVIL, content=EVIL)]
+    failed = {each.sha256: {"outcome": "failed", "code": EVIL, "message": EVIL} for each in made.changes}
+    outcome = {
+        "target": EVIL,
+        "counts": {"BLOCKED": 1},
+        "verdicts": [
+            {
+                "machine": {"vm": EVIL, "resource_group": EVIL},
+                "before": "READY",
+                "verdict": "BLOCKED",
+                "why": EVIL,
+                "remedy": EVIL,
+                "vm": EVIL,
+                "held_back": True,
+            }
+        ],
+        "applied": True,
+        "changes": {},
+        "failures": render.failures(made, failed, LANGUAGE),
+        "irreversible": made.irreversible,
+        "notes": [EVIL],
+        "rights": {"missing": [{"step": EVIL, "action": EVIL, "scope": EVIL}], "unknown": 1},
+        "unread": [{"what": EVIL, "scope": EVIL, "code": EVIL}],
+    }
+    steps = encode(made)["steps"]
     tracer = Tracer(world)
     paths = [path for each in machines for path in tracer.paths(each, SERVICES)]
     decision, hop = Decision(access="Deny", rule=EVIL, priority=100), Hop(type=EVIL, route=EVIL)
@@ -383,7 +408,7 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "findings": render.findings(world, found, LANGUAGE),
         "agent": render.findings(world, found, LANGUAGE, only=("agent",)),
         "plan": render.plan(made.steps, EVIL, LANGUAGE),
-        "ended": render.plan(made.steps, EVIL, LANGUAGE, {each.sha256: "done" for each in made.changes}),
+        "ended": render.plan(made.steps, EVIL, LANGUAGE, failed),
         "diff": render.diff([*diff(made.steps), *apart], EVIL, LANGUAGE, whole=True),
         "notes": Lines(render.notes(made, LANGUAGE)),
         "results": render.results("04", changes, LANGUAGE),
@@ -411,10 +436,12 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         ),
         "prerequisites": render.prerequisites(found, machines, world, LANGUAGE),
         "unread": render.unread(world, LANGUAGE),
-        "comparison": render.comparison(world, after, verdicts, found, LANGUAGE),
-        "differences": render.differences(apart, LANGUAGE),
+        "comparison": render.comparison(world, after, verdicts, found, LANGUAGE, [EVIL]),
+        "held_back": render.held_back(world, verdicts, found, LANGUAGE),
+        "differences": render.differences(apart, [(each, "failed") for each in made.changes], LANGUAGE),
+        "ending": Lines(render.ending(outcome, steps, 80, LANGUAGE)),
+        "promised": Lines(render.ending(outcome | {"applied": False}, steps, 80, LANGUAGE)),
         "parameter_values": render.parameter_values({"vault_name": EVIL, "accept_risk": {EVIL: EVIL}}, LANGUAGE),
-        "catalogue": render.catalogue(LANGUAGE),
     }
 
 
@@ -423,9 +450,11 @@ def test_there_is_a_table_here_for_every_function() -> None:
     A new table must be tried with hostile names as well.
     """
     functions = {name for name in render.__all__ if name[0].islower()}
-    tried = {"ended": "plan", "agent": "findings"}
+    tried = {"ended": "plan", "promised": "ending", "agent": "findings"}
 
-    assert functions - {"csv_cell", "escape", "plain", "machine", "irreversible", "remedies", "sentence", "why"} == {
+    sinks, words = {"csv_cell", "escape", "plain"}, {"failure", "failures", "machine", "remedies", "sentence", "why"}
+
+    assert functions - sinks - words - {"check_lines", "worse"} == {
         tried.get(name, name) for name in tables(everything(), **EVERYTHING)
     }
 

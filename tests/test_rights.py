@@ -15,6 +15,7 @@ from support import RunMaker
 from runbook_lib import views
 from runbook_lib.plan import EFFECTS
 from runbook_lib.records import Change, Plan, Step
+from runbook_lib.render import ending
 from runbook_lib.rights import NEEDS, Right, allowed, custom_role, needed, roles_for
 from runbook_lib.sandbox import Fault, Sandbox, read_estate
 
@@ -257,3 +258,32 @@ def test_what_a_caller_lacks_is_what_the_service_refuses(make_run: RunMaker, con
 
     assert "AuthorizationFailed" == first.code
     assert any(action in first.message for actions in missing for action in actions.split(", "))
+
+
+def test_missing_rights_are_in_the_outcome(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Each with its step and scope, whatever notebook a reader opens; the last line of a run is made of it.
+    """
+    _as(contoso, READER)
+    run = make_run(vm_selector="name:file01", subscription_ids=[PRODUCTION])
+    run.conclude()
+    outcome = json.loads((run.folder.path / "outcome.json").read_text(encoding="utf-8"))
+    said = "\n".join(ending(outcome, [], 120, "en"))
+
+    assert {"04"} == {each["step"] for each in outcome["rights"]["missing"]}
+    assert 0 == outcome["rights"]["unknown"]
+    assert f"The caller lacks {len(outcome['rights']['missing'])} rights that the plan needs (steps 04)" in said
+    assert (run.folder.path / "custom-role.json").exists()
+
+
+def test_a_role_that_is_missing_no_longer_leaves_no_file(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Rights that were granted meanwhile are read again.
+    """
+    _as(contoso, READER)
+    run = make_run(vm_selector="name:file01", subscription_ids=[PRODUCTION])
+    run.rights()
+    _as(contoso, CONTRIBUTOR)
+    run.rights()
+
+    assert not (run.folder.path / "custom-role.json").exists()

@@ -88,7 +88,8 @@ def test_every_file_says_for_whom_it_is_and_what_it_does() -> None:
     found = made(both(), **PROXY)
 
     assert 2 == found["agent-windows.ps1"].count + found["agent-linux.sh"].count
-    assert all(say(each.whom, count=each.count) and say(each.does) for each in found.values())
+    assert all(say(each.whom, count=each.count, doubted=0) and say(each.does) for each in found.values())
+    assert all(name in each.command for name, each in found.items())
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -332,3 +333,27 @@ def test_windows_powershell_reads_the_files_as_they_were_written(make_run: RunMa
     marks = {each.suffix: each.read_bytes()[:3] for each in (run.folder.path / "files").iterdir()}
 
     assert {".ps1": b"\xef\xbb\xbf", ".sh": b"#!/"} == marks
+
+
+def test_the_proxy_scripts_are_for_vms_that_reach_the_proxy() -> None:
+    """
+    Counted without the proxy VM itself, and apart from those of which nobody can tell.
+    """
+    world = both()
+    (holder,) = (each for each in world.nics.values() if each.name == "nic-proxy")
+    with_proxy = with_records(world, vm("proxy", os_type="Linux", nic_ids=(holder.id,)))
+    before, after = made(world, **PROXY), made(with_proxy, **PROXY)
+    counts = [(each["proxy-linux.sh"].count, each["proxy-linux.sh"].doubted) for each in (before, after)]
+
+    # The NICs of the other VMs are not there to be followed.
+    assert [(0, 1), (0, 1)] == counts
+    assert before["agent-linux.sh"].count + 1 == after["agent-linux.sh"].count
+
+
+def test_the_rules_name_no_command_that_does_something_else() -> None:
+    """
+    What makes the same rules and leaves evidence is a run with --apply.
+    """
+    found = made(both(), **PROXY)
+
+    assert all("`runbook run ... --apply`" in found[each].content for each in ("nsg-rules.sh", "nsg-rules.ps1"))

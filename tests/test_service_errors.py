@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.applying import detail
-from runbook_lib.arm.apply import Applied
 from runbook_lib.folder import NOTEBOOKS
-from runbook_lib.records import Change
+from runbook_lib.render import failure
 from runbook_lib.sandbox.refusals import OURS
 from runbook_lib.text import LANGUAGES
 from runbook_lib.text.service_errors import explain, service_errors
@@ -43,18 +41,16 @@ def test_a_code_is_found_in_any_case() -> None:
     assert explain("NobodyKnowsThis", "en") is None
 
 
-def test_a_failed_change_says_cause_and_remedy() -> None:
+def test_a_failed_change_says_cause_remedy_and_notebook() -> None:
     """
-    After the service's own words; an unknown code keeps those alone.
+    After the service's own words; an unknown code keeps those alone, and what did not fail says nothing.
     """
-    change = Change(kind="create-vault", step="01", target="/x")
-    known = Applied(change=change, outcome="failed", code="ScopeLocked", message="The scope is locked.")
-    unknown = Applied(change=change, outcome="failed", code="Odd", message="It is odd.")
+    known = failure("ScopeLocked", "The scope is locked.", "en")
 
-    assert detail(known, "en").startswith("ScopeLocked: The scope is locked. A management lock holds the scope")
-    assert detail(known, "en").endswith("for the time of the change.")
-    assert "Odd: It is odd" == detail(unknown, "en")
-    assert "" == detail(Applied(change=change, outcome="done"), "en")
+    assert known.startswith("ScopeLocked: The scope is locked. A management lock holds the scope")
+    assert known.endswith("for the time of the change. See notebook 01_create_vault.")
+    assert "Odd: It is odd" == failure("Odd", "It is odd.", "en")
+    assert "" == failure("", "", "en")
 
 
 def test_a_code_of_the_sandbox_alone_is_marked() -> None:
@@ -62,11 +58,10 @@ def test_a_code_of_the_sandbox_alone_is_marked() -> None:
     Nobody is to look for it in Azure: the table says which they are, and so does the failure.
     """
     simulated = {each.code for each in service_errors("en").values() if each.simulated}
-    change = Change(kind="protect", step="04", target="/x")
-    failed = Applied(change=change, outcome="failed", code="BMSUserErrorPolicyItemLimitReached", message="Full.")
+    failed = failure("BMSUserErrorPolicyItemLimitReached", "Full.", "en")
 
     assert simulated == {code for code in OURS if explain(code, "en")}
-    assert "Full (a code of the sandbox: Azure's own is not known). The policy protects" in detail(failed, "en")
+    assert "Full (a code of the sandbox: Azure's own is not known). The policy protects" in failed
 
 
 def test_the_missing_right_on_a_key_vault_is_explained() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from builders import (
     EVERYTHING,
     HELD,
@@ -25,9 +26,10 @@ from builders import (
 )
 
 from runbook_lib import checks, render
-from runbook_lib.parameters import NAMES
+from runbook_lib.conclusion import held_back
+from runbook_lib.parameters import NAMES, Parameters
 from runbook_lib.plan import project
-from runbook_lib.records import Extension, Verdict, VmVerdict, key
+from runbook_lib.records import Agent, Extension, Verdict, VmVerdict, key
 from runbook_lib.render import Table
 
 LANGUAGE = "en"
@@ -139,7 +141,9 @@ def test_a_plan_tells_how_each_change_ended() -> None:
     """
     made = planned(everything(), **EVERYTHING)
     first, *_ = made.changes
-    ended = [row["outcome"] for row in cells(render.plan(made.steps, "", LANGUAGE, {first.sha256: "done"}))]
+    ended = [
+        row["outcome"] for row in cells(render.plan(made.steps, "", LANGUAGE, {first.sha256: {"outcome": "done"}}))
+    ]
 
     assert ["done", *["not written"] * (len(made.changes) - 1)] == ended
 
@@ -200,6 +204,109 @@ def test_a_vm_that_is_ready_says_what_it_is_warned_of() -> None:
     assert said.endswith("The VM is deallocated: its recovery points will be crash-consistent.")
 
 
+def test_nothing_stands_in_the_way_is_not_said_beside_a_risk() -> None:
+    """
+    A VM that is ready with risks says how many and names the first.
+    """
+    ready = VmVerdict(vm=vm().id, verdict=Verdict.READY)
+    world = estate(vm(agent=Agent(status="Ready", version="2.5.1"), unmanaged_disks=True))
+    both = render.why(ready, checks.judge(world, world.vms.values()), LANGUAGE)
+    single = estate(vm(unmanaged_disks=True))
+    one = render.why(ready, checks.judge(single, single.vms.values()), LANGUAGE)
+
+    assert both.startswith("Nothing blocks, and protection is not on; 2 risks, the first: ")
+    assert one.startswith("Nothing blocks, and protection is not on; a risk: ")
+
+
+def test_where_the_guide_has_no_rule_that_is_said() -> None:
+    """
+    NOT NEEDED would read as today's judgement; a file for machines keeps the stored value, and the ARM id.
+    """
+    world = estate(vm(power_state="deallocated", unmanaged_disks=True))
+    found = checks.judge(world, world.vms.values())
+    shown = next(row for row in cells(render.findings(world, found, LANGUAGE)) if row["check"] == "Unmanaged disks")
+    kept = cells(render.findings(world, found, LANGUAGE, whole=True))
+    stored = next(row for row in kept if row["check"] == "Unmanaged disks")
+
+    assert ("no rule", "NOT NEEDED") == (shown["guide"], stored["guide"])
+    assert {vm().id} == {row["id"] for row in kept}
+
+
+def test_a_vm_that_is_held_back_shows_the_id_that_accept_risk_takes() -> None:
+    """
+    To be copied, with the form in which it is given.
+    """
+    world = estate(vm(agent=None))
+    found = checks.judge(world, world.vms.values())
+    held = [VmVerdict(vm=vm().id, verdict=Verdict.BLOCKED, decisive=("agent",))]
+    table = render.held_back(world, held, found, LANGUAGE)
+
+    assert [("web", "BLOCKED", vm().id)] == [(row["vm"], row["verdict"], row["id"]) for row in cells(table)]
+    assert '{"ID": "reason"}' in table.text()
+    assert "None: no VM waits for a decision." in render.held_back(world, [], found, LANGUAGE).text()
+
+
+@pytest.mark.parametrize(
+    ("fields", "undelete", "expected"),
+    [
+        ({"protection": "stopped"}, False, True),
+        ({"protection": "protectionerror"}, False, True),
+        ({"protection": "on"}, False, False),
+        ({"protection": "protectionpaused"}, False, False),
+        ({"protection": "stopped", "soft_deleted": True}, False, False),
+        ({"protection": "stopped", "soft_deleted": True}, True, True),
+    ],
+)
+def test_only_where_something_would_be_enabled_a_vm_is_held_back(
+    fields: dict[str, Any], undelete: bool, expected: bool
+) -> None:
+    """
+    Accepting the risk does nothing for a VM that the plan leaves as it is.
+    """
+    world = estate(vm(), HELD, item(vm(), HELD, **fields))
+    verdict = VmVerdict(vm=vm().id, verdict=Verdict.BLOCKED, decisive=("agent",))
+
+    assert expected == held_back(world, verdict, Parameters(undelete=undelete))
+
+
+def test_what_was_planned_and_not_made_is_a_difference() -> None:
+    """
+    After a failure nobody reads that all is as promised.
+    """
+    made = planned(everything(), **EVERYTHING)
+    first, second, *_ = made.changes
+    table = render.differences([], [(first, "failed"), (second, "pending")], LANGUAGE)
+
+    assert [(first.target, "failed"), (second.target, "not written")] == [
+        (row["resource"], row["found"]) for row in cells(table)
+    ]
+    assert "is what the plan promised" not in table.text()
+
+
+def test_a_long_id_is_broken_rather_than_cut_at_the_edge_of_the_page() -> None:
+    """
+    Words of usual length are not broken.
+    """
+    rows = [{"vm": "web", "finding": "It runs.", "id": vm().id}]
+    shown = Table("Findings", ("vm", "finding", "id"), rows, LANGUAGE).html()
+
+    assert 1 == shown.count("overflow-wrap:anywhere")
+    assert f'overflow-wrap:anywhere">{vm().id}' in shown
+
+
+def test_a_table_is_wrapped_to_the_width_of_the_terminal() -> None:
+    """
+    The widest columns give way; no word is lost, and no line is longer.
+    """
+    rows = [{"vm": "web", "finding": "one two three four five six " * 8}]
+    table = Table("Findings", ("vm", "finding"), rows, LANGUAGE)
+    said = table.text(40)
+
+    assert max(len(line) for line in said.splitlines()) <= 40
+    assert 8 == said.count("three")
+    assert 4 == len(table.text().splitlines())
+
+
 def test_a_vm_that_is_blocked_says_by_what_and_what_to_do() -> None:
     """
     Only the checks that decided speak.
@@ -240,15 +347,19 @@ def test_the_backup_extension_is_found_by_its_type() -> None:
 
 def test_prerequisites_count_the_vms_that_meet_them() -> None:
     """
-    A vault in the region, protection, an agent, the network.
+    A vault in the region, or one that the plan can make there; protection, an agent, the network.
     """
-    world = estate(vm("b", agent=None), vm("c", location="northeurope"), HELD, *policies_of(HELD), item(vm(), HELD))
+    machines = [vm("b", agent=None), vm("c", location="northeurope"), vm("d", location="brazilus")]
+    world = estate(*machines, HELD, *policies_of(HELD), item(vm(), HELD))
     machines = list(world.vms.values())
     table = render.prerequisites(checks.judge(world, machines), machines, world, LANGUAGE)
 
-    assert ["met for 2 of 3 VMs", "met for 1 of 3 VMs", "met for 2 of 3 VMs", "met for 3 of 3 VMs"] == [
-        row["stands"] for row in cells(table)
-    ]
+    assert [
+        "met for 2 of 4 VMs; for 1 more it is for the plan to make one",
+        "met for 1 of 4 VMs",
+        "met for 3 of 4 VMs",
+        "met for 4 of 4 VMs",
+    ] == [row["stands"] for row in cells(table)]
 
 
 def test_parameters_show_what_was_given_and_else_the_default() -> None:
@@ -277,7 +388,7 @@ def test_differences_that_are_none_say_so() -> None:
     """
     What was read back is what was promised.
     """
-    assert "What was read back is what the plan promised." in render.differences([], LANGUAGE).text()
+    assert "What was read back is what the plan promised." in render.differences([], [], LANGUAGE).text()
 
 
 def test_what_is_unread_is_named_with_the_reason() -> None:

@@ -134,7 +134,8 @@ def _needed() -> set[str]:
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
     families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
     needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
-    return needed | {f"{each}.remedy" for each in needed if text.exists(f"{each}.remedy")}
+    parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one")}
+    return needed | {each for each in parts if text.exists(each)}
 
 
 def test_every_id_that_code_asks_for_is_there() -> None:
@@ -217,6 +218,15 @@ def test_a_fact_is_never_read_as_a_template(hostile: str) -> None:
     Braces in a name from Azure are shown as they are.
     """
     assert f"target: {hostile}" == text.say("mark.target", mark=hostile)
+
+
+def test_one_of_a_thing_has_a_form_of_its_own() -> None:
+    """
+    By fact `count`; a sentence without such a form is said as it is.
+    """
+    assert "Readiness of the selected VM" == text.say("caption.readiness", count=1)
+    assert "Readiness of 2 selected VMs" == text.say("caption.readiness", count=2)
+    assert "1 VMs" == text.say("say.many_vms", count=1)
 
 
 def test_a_missing_sentence_or_fact_is_a_defect_and_no_blank() -> None:

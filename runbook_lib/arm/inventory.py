@@ -197,7 +197,11 @@ def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict
     provider = reader.one(scope, RECOVERY_SERVICES, f"{scope}/providers/{RECOVERY_SERVICES}", "resources")
     groups = reader.keyed(scope, GROUPS, f"{scope}/resourcegroups", "resources", shapes.group)
     vms = {} if for_vaults else lists(VMS, "compute", machines.virtual_machine)
+    regions = reader.keyed(
+        scope, "Microsoft.Resources/locations", f"{scope}/locations", "subscriptions", shapes.location
+    )
     found = {
+        "locations": regions or {},
         "providers": _keyed([provider] if provider else [], shapes.provider),
         "groups": groups or {},
         "vms": _with_statuses(reader, scope, vms) if vms else {},

@@ -32,6 +32,7 @@ from runbook_lib.records import (
     BackupJob,
     IpConfiguration,
     LoadBalancer,
+    Location,
     Lock,
     NatGateway,
     NetworkInterface,
@@ -53,6 +54,7 @@ __all__ = [
     "backup_job",
     "group",
     "load_balancer",
+    "location",
     "lock",
     "nat_gateway",
     "network_interface",
@@ -88,6 +90,17 @@ def subscription(row: Json) -> Subscription:
         state=as_text(row.get("state")),
         tenant=as_text(row.get("tenantId")),
     )
+
+
+def location(row: Json) -> Location | None:
+    """
+    Read a region with its pair; None for what does not say what it is, such as a logical region.
+    """
+    metadata = as_object(row.get("metadata"))
+    if as_text(metadata.get("regionType")).lower() != "physical":
+        return None
+    pairs = [as_text(as_object(each).get("name")) for each in as_list(metadata.get("pairedRegion"))]
+    return Location(id=as_text(row.get("id")), name=name_of(row), pair=next(filter(None, pairs), None))
 
 
 def provider(row: Json) -> Provider:

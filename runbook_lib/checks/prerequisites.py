@@ -7,9 +7,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from runbook_lib.checks.kinds import RECOVERY_SERVICES, VAULTS
+from runbook_lib.checks.kinds import VAULTS
 from runbook_lib.checks.result import result
-from runbook_lib.checks.vaults import unread_vaults
+from runbook_lib.checks.vaults import is_offered, unread_vaults
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import Place, entry_of
 from runbook_lib.policy import longest_gap
@@ -37,12 +37,11 @@ def region(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> Finding:
     """
     Judge whether a vault can stand in the VM's region: the vault must be where the VM is.
     """
-    provider = inventory.providers.get(key(f"/subscriptions/{vm.subscription}/providers/{RECOVERY_SERVICES}"))
-    if provider is None or not provider.vault_locations:
+    offered = is_offered(inventory, vm)
+    if offered is None:
         return result("region", vm, Status.UNKNOWN, "unread", location=vm.location)
-    if vm.location in provider.vault_locations:
-        return result("region", vm, Status.PASS, "offered", location=vm.location)
-    return result("region", vm, Status.FAIL, "not_offered", location=vm.location)
+    status, case = (Status.PASS, "offered") if offered else (Status.FAIL, "not_offered")
+    return result("region", vm, status, case, location=vm.location)
 
 
 def protection(inventory: Inventory, vm: VirtualMachine, asked: Parameters) -> Finding:
@@ -138,8 +137,9 @@ def listed(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place
 
 def _list_of(inventory: Inventory, vm: VirtualMachine, vault: Vault | None, vault_id: str) -> tuple[Status, str]:
     if vault is None:
-        unread = inventory.unread_under(vault_id, VAULTS)
-        return (Status.UNKNOWN, "unread") if unread else (Status.PASS, "planned")
+        if inventory.unread_under(vault_id, VAULTS):
+            return Status.UNKNOWN, "unread"
+        return (Status.FAIL, "not_offered") if is_offered(inventory, vm) is False else (Status.PASS, "planned")
     if vault.location != vm.location:
         return Status.FAIL, "other_region"
     if vault.subscription != vm.subscription:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from runbook_lib.checks.kinds import GROUPS, LOCKS, SETTINGS, VAULTS
+from runbook_lib.checks.kinds import GROUPS, LOCKS, RECOVERY_SERVICES, SETTINGS, VAULTS
 from runbook_lib.checks.limitations.disks import enhanced_storage
 from runbook_lib.checks.limitations.platform import CONFIDENTIAL
 from runbook_lib.checks.result import result
@@ -19,6 +19,7 @@ from runbook_lib.records import Finding, Inventory, Lock, ProtectedItem, Status,
 from runbook_lib.retention import lost
 
 __all__ = [
+    "is_offered",
     "locks",
     "needs_enhanced",
     "policy_change",
@@ -29,6 +30,14 @@ __all__ = [
     "vault_in_region",
     "vault_locks",
 ]
+
+
+def is_offered(inventory: Inventory, vm: VirtualMachine) -> bool | None:
+    """
+    Tell whether vaults are offered in the VM's region; None where that could not be read.
+    """
+    provider = inventory.providers.get(key(f"/subscriptions/{vm.subscription}/providers/{RECOVERY_SERVICES}"))
+    return vm.location in provider.vault_locations if provider and provider.vault_locations else None
 
 
 def vault_in_region(inventory: Inventory, vm: VirtualMachine, _: Parameters, place: Place) -> Finding:
@@ -43,6 +52,8 @@ def vault_in_region(inventory: Inventory, vm: VirtualMachine, _: Parameters, pla
             status, case = Status.FAIL, "full"
         elif inventory.unread_under(vault_id, VAULTS):
             status, case = Status.UNKNOWN, "unread"
+        elif is_offered(inventory, vm) is False:
+            status, case = Status.FAIL, "not_offered"
         name = vault_id.rsplit("/", 1)[-1]
         return result("vault-in-region", vm, status, case, vault=name, location=vm.location, held=0, most=MOST_VMS)
     held = inventory.held_in(vault_id)
@@ -54,7 +65,8 @@ def vault_in_region(inventory: Inventory, vm: VirtualMachine, _: Parameters, pla
         "location": vault.location,
         "redundancy": vault.redundancy or "unknown",
         "soft_delete": vault.soft_delete or "unknown",
-        "immutability": vault.immutability or "unknown",
+        # A vault that was never given one has no such setting in its answer.
+        "immutability": vault.immutability or ("not set" if vault.soft_delete else "unknown"),
         "held": held if vault.items_read else "unknown",
         "most": MOST_VMS,
     }
@@ -86,7 +98,8 @@ def redundancy_locked(inventory: Inventory, vm: VirtualMachine, asked: Parameter
     elif vault.redundancy_locked is None:
         status, case = Status.UNKNOWN, "unread"
     elif vault.redundancy_locked:
-        status, case = Status.WARN, "locked"
+        # What is protected there cannot just go to another vault.
+        status, case = Status.WARN, "locked_held" if entry_of(inventory, vm) else "locked"
     facts = {"vault": vault.name, "from": vault.redundancy or "unknown", "to": asked.redundancy}
     return result("redundancy-locked", vm, status, case, guide=Status.NOT_NEEDED, **facts)
 

@@ -120,12 +120,14 @@ def _is_free_to_adopt(inventory: Inventory, vault: Vault, asked: Parameters) -> 
     """
     Tell whether a vault that no template names is as asked for and in use for VMs, as far as everything can be read.
     """
+    # In a region without a pair the plan asks for none.
+    restore = asked.cross_region_restore and not inventory.without_pair(vault.subscription, vault.location)
     read = vault.items_read and vault.policies_read and vault.redundancy_locked is not None and vault.soft_delete
     return (
         asked.vault_name == Parameters().vault_name
         and bool(read)
         and vault.soft_delete.lower() != "disabled"
-        and (vault.redundancy, vault.cross_region_restore) == (asked.redundancy, asked.cross_region_restore)
+        and (vault.redundancy, vault.cross_region_restore) == (asked.redundancy, restore)
         and 0 < inventory.held_in(vault.id) < MOST_VMS
         and not any(lock.level.lower() == "readonly" for lock in inventory.locks_on(vault.id))
     )

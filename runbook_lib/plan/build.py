@@ -18,7 +18,8 @@ from runbook_lib.plan.drift import freeze, plan_digest
 from runbook_lib.plan.network import plan_network
 from runbook_lib.plan.protection import jobs as plan_jobs
 from runbook_lib.plan.protection import plan_policies, plan_protection
-from runbook_lib.plan.wanted import Job, Notes, Wanted, by_vault, subscription_name
+from runbook_lib.plan.reach import tell_reach
+from runbook_lib.plan.wanted import Job, Notes, Wanted, add_note, by_vault, subscription_name
 from runbook_lib.records import Change, Inventory, Plan, Step, VirtualMachine, digest, key
 from runbook_lib.selection import select
 
@@ -154,19 +155,23 @@ def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     # A vault whose VMs only come under another policy stays as it is.
     for vault_id in by_vault(job for job in wanted.jobs if job.kind != "change-policy"):
         vault = world.vaults.get(key(vault_id))
-        if vault is None or (vault.redundancy, vault.cross_region_restore) == (
-            asked.redundancy,
-            asked.cross_region_restore,
-        ):
+        if vault is None:
+            continue
+        restore = asked.cross_region_restore
+        if restore and world.without_pair(vault.subscription, vault.location):
+            add_note(notes, id="no_pair", vault=vault.name, location=vault.location)
+            restore = False
+        if (vault.redundancy, vault.cross_region_restore) == (asked.redundancy, restore):
             continue
         facts = {
             "vault": vault.name,
             "subscription": subscription_name(world, vault.id),
             "from": vault.redundancy or "unknown",
             "to": asked.redundancy,
-            "restore": "on" if asked.cross_region_restore else "off",
+            "restore": "on" if restore else "off",
+            "restore_now": "on" if vault.cross_region_restore else "off",
         }
-        if vault.cross_region_restore and not asked.cross_region_restore:
+        if vault.cross_region_restore and not restore:
             # It cannot be taken back, and holds the replication where it is (azure-contract, storage replication).
             notes.append({"id": "restore_kept"} | facts)
             continue
@@ -183,12 +188,12 @@ def _plan_redundancy(world: Inventory, wanted: Wanted) -> Iterator[Change]:
                 "properties": {
                     "redundancySettings": {
                         "standardTierStorageRedundancy": asked.redundancy,
-                        "crossRegionRestore": "Enabled" if asked.cross_region_restore else "Disabled",
+                        "crossRegionRestore": "Enabled" if restore else "Disabled",
                     }
                 }
             },
             # The replication itself locks with the first item; until then it can be set again.
-            irreversible=("cross_region_restore",) if asked.cross_region_restore else (),
+            irreversible=("cross_region_restore",) if restore else (),
             facts=facts,
         )
 
@@ -199,4 +204,5 @@ _PLANNERS = (
     ("03", plan_policies),
     ("04", plan_protection),
     ("06", plan_network),
+    ("06", tell_reach),
 )

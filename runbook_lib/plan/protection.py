@@ -231,7 +231,7 @@ def _requests(world: Inventory, wanted: Wanted, job: Job, vault_id: str, *, lock
     reads = [job.vm.id, vault_id]
     facts: dict[str, Any] = {
         "vm": job.vm.name,
-        "group": _group_name(world, job.vm),
+        "group": world.group_name(job.vm),
         "vault": vault_id.rsplit("/", 1)[-1],
         "policy": job.place.policy_name,
     }
@@ -286,9 +286,3 @@ def _irreversible(world: Inventory, job: Job, *, locks: bool) -> Iterator[str]:
         yield "enhanced"
     if job.lost:
         yield "points"
-
-
-def _group_name(world: Inventory, vm: VirtualMachine) -> str:
-    # A subscription's list of VMs has the group in capitals.
-    known = world.groups.get(key(f"/subscriptions/{vm.subscription}/resourceGroups/{vm.resource_group}"))
-    return known.name if known else vm.resource_group

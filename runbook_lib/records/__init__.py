@@ -9,6 +9,7 @@ read is kept for display.
 from runbook_lib.records.arm import (
     BackupJob,
     Inventory,
+    Location,
     Lock,
     Policy,
     ProtectedItem,
@@ -60,6 +61,7 @@ __all__ = [
     "IpConfiguration",
     "KeyVault",
     "LoadBalancer",
+    "Location",
     "Lock",
     "ManagedDisk",
     "NatGateway",

@@ -27,6 +27,7 @@ from runbook_lib.records.servicetags import ServiceTagsList
 __all__ = [
     "BackupJob",
     "Inventory",
+    "Location",
     "Lock",
     "Policy",
     "ProtectedItem",
@@ -76,6 +77,15 @@ class Subscription(Resource):
 
     state: str
     tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location(Resource):
+    """
+    A region as a subscription sees it; `pair` is its paired region, None where it has none.
+    """
+
+    pair: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +242,7 @@ class Inventory:
     read_at: datetime
     target: Target
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    locations: dict[str, Location] = field(default_factory=dict)
     providers: dict[str, Provider] = field(default_factory=dict)
     groups: dict[str, ResourceGroup] = field(default_factory=dict)
     vms: dict[str, VirtualMachine] = field(default_factory=dict)
@@ -291,6 +302,20 @@ class Inventory:
         parts = key(arm_id).split("/")
         above = ("/".join(parts[:count]) for count in range(3, len(parts) + 1, 2))
         return tuple(lock for scope in above for lock in self._locks_by_scope.get(scope, ()))
+
+    def group_name(self, vm: VirtualMachine) -> str:
+        """
+        Name a VM's resource group as it names itself: a subscription's list of VMs has it in capitals.
+        """
+        group = self.groups.get(key(f"/subscriptions/{vm.subscription}/resourceGroups/{vm.resource_group}"))
+        return group.name if group else vm.resource_group
+
+    def without_pair(self, subscription: str, location: str) -> bool:
+        """
+        Tell whether a region is known to have no paired region: nothing is kept, or can be restored, in another one.
+        """
+        known = self.locations.get(key(f"/subscriptions/{subscription}/locations/{location}"))
+        return known is not None and known.pair is None
 
     def held_in(self, vault_id: str) -> int:
         """

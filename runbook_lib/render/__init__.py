@@ -3,18 +3,19 @@ What people see, as HTML, text and CSV: `sinks` escapes and lays out, `estate` a
 holds. No widgets.
 """
 
+from runbook_lib.render.catalogue import check_lines
+from runbook_lib.render.ending import ending, failure, failures, worse
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
 from runbook_lib.render.rights import precheck, rights
 from runbook_lib.render.sinks import Lines, Shown, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
-    catalogue,
     comparison,
     diff,
     differences,
     findings,
-    irreversible,
+    held_back,
     network,
     notes,
     parameter_values,
@@ -31,16 +32,19 @@ __all__ = [
     "Lines",
     "Shown",
     "Table",
-    "catalogue",
+    "check_lines",
     "comparison",
     "csv_cell",
     "diff",
     "differences",
     "effective",
+    "ending",
     "escape",
+    "failure",
+    "failures",
     "files",
     "findings",
-    "irreversible",
+    "held_back",
     "machine",
     "machines",
     "network",
@@ -62,4 +66,5 @@ __all__ = [
     "unread",
     "vaults",
     "why",
+    "worse",
 ]

@@ -20,15 +20,7 @@ def machine(inventory: Inventory, arm_id: str) -> dict[str, Any]:
     Name a VM as people do: its name, resource group and region.
     """
     vm = inventory.vms[key(arm_id)]
-    return {"vm": vm.name, "resource_group": _group_name(inventory, vm), "region": vm.location}
-
-
-def _group_name(inventory: Inventory, vm: VirtualMachine) -> str:
-    """
-    Name the group as it names itself: a subscription's list of VMs has it in capitals.
-    """
-    group = inventory.groups.get(key(f"/subscriptions/{vm.subscription}/resourceGroups/{vm.resource_group}"))
-    return group.name if group else vm.resource_group
+    return {"vm": vm.name, "resource_group": inventory.group_name(vm), "region": vm.location}
 
 
 def vaults(now: Inventory, then: Inventory, regions: Iterable[str], language: str) -> Table:
@@ -123,7 +115,8 @@ def machines(inventory: Inventory, vms: Iterable[VirtualMachine], language: str)
     rows = [
         {
             "vm": vm.name,
-            "resource_group": _group_name(inventory, vm),
+            "resource_group": inventory.group_name(vm),
+            "system": _known(vm.os_type, language),
             "power": _known(vm.power_state, language),
             "agent": vm.agent.status if vm.agent else say("say.none" if vm.instance_view else "say.unknown", language),
             "version": vm.agent.version if vm.agent else "",
@@ -136,6 +129,7 @@ def machines(inventory: Inventory, vms: Iterable[VirtualMachine], language: str)
     columns = (
         "vm",
         "resource_group",
+        "system",
         "power",
         "agent",
         "version",

@@ -40,17 +40,34 @@ _OUTCOMES = {
 
 def truth_table(inventory: Inventory, paths: Iterable[Path], language: str) -> Table:
     """
-    One row per network interface and destination; what is not plainly open comes first.
+    One row per network interface and destination where the way is not plainly open, those first; one row per VM for all
+    of its ways that are.
     """
     found = list(paths)
-    ordered = sorted(found, key=lambda path: (False, None, True).index(path.open))
-    rows = (_row(inventory, path, language) for path in ordered)
+    held_up = sorted((path for path in found if not path.open), key=lambda path: path.open is None)
+    plain: dict[str, list[Path]] = {}
+    for path in found:
+        if path.open:
+            plain.setdefault(path.vm, []).append(path)
+    rows = [_row(inventory, path, language) for path in held_up]
+    rows += [_folded([_row(inventory, path, language) for path in own], language) for own in plain.values()]
     columns = ("vm", "resource_group", "nic", "destination", "decision", "route", "way_out", "needed", "guide")
-    plain = sum(path.open is True for path in found)
-    notes = [say("say.truth_open", language, count=plain, total=len(found)), say("say.admin_rules", language)]
+    count = len(found) - len(held_up)
+    notes = [say("say.truth_open", language, open=count, total=len(found)), say("say.admin_rules", language)]
     if any(path.way == "default" for path in found):
         notes.append(say("say.default_access", language))
     return Table(say("caption.truth_table", language), columns, rows, language, notes=notes)
+
+
+def _folded(rows: Sequence[dict[str, Any]], language: str) -> dict[str, Any]:
+    """
+    Make one row of several: each column names what there is, once.
+    """
+    folded = {name: dict.fromkeys(str(row[name]) for row in rows if row[name]) for name in rows[0]}
+    if len(folded["needed"]) > 1:
+        # Beside what needs a way, what does not says nothing.
+        folded["needed"].pop(say("say.needed_not", language), None)
+    return {name: "; ".join(values) for name, values in folded.items()}
 
 
 def _row(inventory: Inventory, path: Path, language: str) -> dict[str, Any]:
@@ -65,15 +82,17 @@ def _row(inventory: Inventory, path: Path, language: str) -> dict[str, Any]:
         "way_out": say(_WAYS[path.way], language),
         "needed": _needed(inventory, path, language),
         # The guide knows neither of the platform's own address nor of rules about it.
-        "guide": Status.NOT_NEEDED.value if platform else _GUIDE[path.open].value,
+        "guide": say("say.no_rule", language) if platform else _GUIDE[path.open].value,
     }
 
 
 def _decision(nsg: str, decision: Decision | None, language: str, *, unread: bool) -> str:
     if decision is None:
         return say("say.unknown" if unread else "say.no_nsg", language)
-    facts = {"access": decision.access, "rule": decision.rule, "priority": decision.priority, "nsg": nsg}
-    return say("say.decided", language, **facts)
+    facts = {"rule": decision.rule, "priority": decision.priority, "nsg": nsg}
+    if decision.access == "Unknown":
+        return say("say.undecided", language, **facts)
+    return say("say.decided", language, access=decision.access, **facts)
 
 
 def _hop(hop: Hop | None, language: str) -> str:

@@ -20,7 +20,7 @@ def options(chosen: str, counts: Mapping[str, tuple[int | None, int]], language:
     The guide's advantages and drawbacks of each option, and what it changes here.
 
     Args:
-        counts: by option, how many rules it plans (None where something is lacking) and how many files it makes.
+        counts: by option, how many rules it plans, None where something is lacking, and how many files it makes.
     """
     rows = [
         {
@@ -38,7 +38,7 @@ def options(chosen: str, counts: Mapping[str, tuple[int | None, int]], language:
 
 def _changes(option: str, rules: int | None, files: int, language: str) -> str:
     if rules is None:
-        return say(f"option.{option}.lacking", language, files=files)
+        return say(f"option.{option}.lacking", language)
     return say("say.option_changes", language, rules=rules, files=files)
 
 
@@ -70,14 +70,19 @@ def ranges(inventory: Inventory, found: Iterable[Ranges], language: str) -> Tabl
 
 def files(made: Iterable[File], language: str) -> Table:
     """
-    One row per file of the run: for whom it is, and what it does.
+    One row per file of the run: for whom it is, what it does, and how it is run.
     """
     rows = [
         {
             "file": f"files/{each.name}",
-            "whom": say(each.whom, language, count=each.count),
+            "whom": _whom(each, language),
             "does": say(each.does, language),
+            "command": each.command,
         }
         for each in made
     ]
-    return Table(say("caption.files", language), ("file", "whom", "does"), rows, language)
+    return Table(say("caption.files", language), ("file", "whom", "does", "command"), rows, language)
+
+
+def _whom(file: File, language: str) -> str:
+    return say(file.whom, language, count=file.count, doubted=file.doubted)

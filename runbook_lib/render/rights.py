@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from runbook_lib.placement import entry_of
 from runbook_lib.records import Inventory, Unread, key
 from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table
@@ -14,6 +15,9 @@ from runbook_lib.rights import MOST, Right, roles_for
 from runbook_lib.text import say
 
 __all__ = ["precheck", "rights"]
+
+# What the service says of a VM that a vault has an entry of, protection running or stopped.
+ALREADY = "VirtualMachineAlreadyProtected"
 
 
 def rights(
@@ -47,7 +51,8 @@ def rights(
         for (step, scope, granted), actions in sorted(grouped.items(), key=lambda each: (each[0][0], each[0][1]))
     ]
     missing = sum(right.granted is False for right in found)
-    notes = [say("say.rights_missing" if missing else "say.rights_enough", language, count=missing)] if found else []
+    enough = say("say.rights_enough", language, count=len(found))
+    notes = [say("say.rights_missing", language, count=missing) if missing else enough] if found else []
     if any(right.granted is None for right in found) and not missing:
         notes = [say("say.rights_unknown", language)]
     notes += [say("say.rights_left_out", language, count=left_out, most=MOST)] if left_out else []
@@ -90,6 +95,9 @@ def precheck(
     for vm, status, code, message, feature, holder in said:
         detail = f"{code}: {message}" if code else message
         held = [say("say.precheck_held", language, vault=holder.rsplit("/", 1)[-1], scope=holder)] if holder else []
+        entry = entry_of(inventory, inventory.vms[key(vm)])
+        if entry and entry.protection == "stopped" and code == ALREADY:
+            detail = f"{detail.rstrip('.')}. {say('say.precheck_resumes', language)}"
         rows.append(
             machine(inventory, vm)
             | {

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import html
+import itertools
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -26,6 +28,9 @@ __all__ = ["Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
 MOST_ROWS = 200
 MOST_CHARACTERS = 120_000
 WIDEST = 400
+# No column is wrapped to less.
+_NARROWEST = 12
+_LONGEST_WORD = 40
 # Full-width forms count as well: spreadsheets of East Asian locales take them for the plain ones.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -186,9 +191,12 @@ class Table(Shown):
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{notes}"
         )
 
-    def text(self) -> str:
+    def text(self, width: int | None = None) -> str:
         """
         Return aligned columns under the caption.
+
+        Args:
+            width: in characters; the widest columns are wrapped until the table fits.
         """
         notes = [plain(note) for note in self.notes]
         if not self.rows:
@@ -196,9 +204,10 @@ class Table(Shown):
         caption, shown = self._shown()
         rows = [self.titles, *([plain(cell) for cell in cells] for cells in shown)]
         # One cell of a whole page must not make every row that wide.
-        widths = [min(max(len(row[column]) for row in rows), WIDEST) for column in range(len(self.titles))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines.insert(1, "  ".join("-" * width for width in widths))
+        most = [min(max(len(row[column]) for row in rows), WIDEST) for column in range(len(self.titles))]
+        widths = _fitting(most, width)
+        lines = [line for row in rows for line in _laid_out(row, widths)]
+        lines.insert(len(_laid_out(rows[0], widths)), "  ".join("-" * each for each in widths))
         return "\n".join([plain(caption), *lines, *notes])
 
     def write_csv(self, path: Path) -> None:
@@ -211,11 +220,37 @@ class Table(Shown):
             writer.writerows(map(csv_cell, row) for row in self.rows)
 
 
+def _fitting(widths: list[int], width: int | None) -> list[int]:
+    """
+    Narrow the widest columns until all fit into *width*, but none below what can be read.
+    """
+    fitting = list(widths)
+    while width is not None and sum(fitting) + 2 * (len(fitting) - 1) > width and max(fitting) > _NARROWEST:
+        fitting[fitting.index(max(fitting))] -= 1
+    return fitting
+
+
+def _laid_out(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    cells = [
+        textwrap.wrap(cell, width, break_on_hyphens=False) or [""] if len(cell) > width else [cell]
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    return [
+        "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        for parts in itertools.zip_longest(*cells, fillvalue="")
+    ]
+
+
 def _row(cells: Sequence[str]) -> str:
     first, *rest = cells
     return "".join(
         [
             f'<th scope="row" style="text-align:left">{escape(first)}</th>',
-            *(f'<td style="text-align:left">{escape(cell)}</td>' for cell in rest),
+            *(f'<td style="text-align:left{_breaking(cell)}">{escape(cell)}</td>' for cell in rest),
         ]
     )
+
+
+def _breaking(cell: str) -> str:
+    # An ARM id is one long word: unbroken, it pushes the table over the edge of the page, where it is cut.
+    return ";overflow-wrap:anywhere" if any(len(word) > _LONGEST_WORD for word in cell.split()) else ""

@@ -24,17 +24,17 @@ from runbook_lib.records import (
     VmVerdict,
     key,
 )
+from runbook_lib.render.ending import failure, irreversible
 from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table
 from runbook_lib.text import exists, say
 
 __all__ = [
-    "catalogue",
     "comparison",
     "diff",
     "differences",
     "findings",
-    "irreversible",
+    "held_back",
     "network",
     "notes",
     "parameter_values",
@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 BLOCKING = frozenset(check.id for check in CATALOGUE if check.effect == "blocks")
+RISKING = frozenset(check.id for check in CATALOGUE if check.effect == "risks")
 INFORMING = frozenset(check.id for check in CATALOGUE if check.effect == "informs")
 # The worst first.
 _VERDICTS = tuple(Verdict)
@@ -75,7 +76,12 @@ def why(verdict: VmVerdict, own: Sequence[Finding], language: str) -> str:
     """
     if verdict.verdict is Verdict.READY:
         warned = [each for each in own if each.status is Status.WARN and each.check in BLOCKING]
-        return " ".join([say("verdict.READY", language), *(sentence(each, language) for each in warned)])
+        risks = [each for each in own if each.status in (Status.WARN, Status.FAIL) and each.check in RISKING]
+        first = sentence(risks[0], language) if risks else ""
+        stands = (
+            say("verdict.RISKS", language, count=len(risks), first=first) if risks else say("verdict.READY", language)
+        )
+        return " ".join([stands, *(sentence(each, language) for each in warned)])
     deciding = verdict.decisive or ("protection",)
     return " ".join(sentence(each, language) for each in own if each.check in deciding)
 
@@ -140,7 +146,16 @@ def findings(
         return told.get(about) or told.setdefault(about, _finding(each, language))
 
     shown = [each for each in found if (each.check in only if only else not _passes(each))]
-    many = set() if whole else _said_of_many(shown, tell)
+    if whole:
+        wide = ("vm", "resource_group", *_FINDING, "id")
+        every = (
+            machine(inventory, each.resource)
+            | dict(zip(_FINDING, tell(each), strict=True))
+            | {"guide": each.guide.value, "id": inventory.vms[key(each.resource)].id}
+            for each in shown
+        )
+        return Table(say("caption.findings", language), wide, every, language)
+    many = _said_of_many(shown, tell)
     counted = Counter(map(tell, shown)) if many else Counter()
     alone = [each for each in shown if tell(each) not in many]
     together = [values for values in counted if values in many]
@@ -154,8 +169,9 @@ def findings(
     place = _FINDING.index("status")
     ranks = [_STATUSES.index(each.status) for each in alone]
     ranks += [_STATUSES.index(Status(values[place])) for values in together]
+    notes = (say("say.many_vms_where", language),) if together else ()
     columns = ("vm", "resource_group", *_FINDING)
-    return Table(say("caption.findings", language), columns, rows, language, ranks=ranks)
+    return Table(say("caption.findings", language), columns, rows, language, notes=notes, ranks=ranks)
 
 
 def _passes(finding: Finding) -> bool:
@@ -166,10 +182,18 @@ def _finding(finding: Finding, language: str) -> tuple[str, ...]:
     return (
         say(f"check.{finding.check}.title", language),
         finding.status.value,
-        finding.guide.value,
+        by_guide(finding, language),
         sentence(finding, language),
         _remedy(finding, language),
     )
+
+
+def by_guide(finding: Finding, language: str) -> str:
+    """
+    Show the guide's judgement; where it has no rule, that, for its NOT NEEDED would read as today's.
+    """
+    without = finding.guide is Status.NOT_NEEDED and finding.status is not Status.NOT_NEEDED
+    return say("say.no_rule", language) if without else finding.guide.value
 
 
 def _said_of_many(shown: Iterable[Finding], tell: Callable[[Finding], tuple[str, ...]]) -> set[tuple[str, ...]]:
@@ -186,32 +210,26 @@ def _change(change: Change, language: str) -> dict[str, Any]:
     }
 
 
-def plan(steps: Sequence[Step], caption: str, language: str, ended: Mapping[str, str] | None = None) -> Table:
+def plan(
+    steps: Sequence[Step], caption: str, language: str, results: Mapping[str, Mapping[str, Any]] | None = None
+) -> Table:
     """
     One row per change, in the order in which they are made; what cannot be undone is counted above them.
 
     Args:
-        ended: how changes ended, by their digest; None where nothing was to be written yet.
+        results: the journal's entries on how changes ended, by their digest; None where nothing was to be written yet.
     """
     rows = [
-        _change(change, language) | {"outcome": say(f"outcome.{(ended or {}).get(change.sha256, 'pending')}", language)}
+        _change(change, language) | _ended((results or {}).get(change.sha256, {"outcome": "pending"}), language)
         for step in steps
         for change in step.changes
     ]
     nothing = () if rows else (say("say.nothing_to_do", language),)
-    columns = ("step", "change", "undo") if ended is None else ("step", "change", "undo", "outcome")
+    columns = ("step", "change", "undo") if results is None else ("step", "change", "undo", "outcome", "detail")
     final = irreversible(
         Counter(why for step in steps for change in step.changes for why in change.irreversible), language
     )
     return Table(" ".join([caption, final]).strip(), columns, rows, language, notes=nothing)
-
-
-def irreversible(counted: Mapping[str, int], language: str) -> str:
-    """
-    Say how many changes cannot be undone, for each reason; empty where there is none.
-    """
-    said = [f"{count} ({say(f'irreversible.{reason}', language)})" for reason, count in sorted(counted.items())]
-    return say("say.irreversible_counted", language, counts=", ".join(said)) if said else ""
 
 
 def diff(found: Iterable[Difference], caption: str, language: str, *, whole: bool = False) -> Table:
@@ -234,6 +252,13 @@ def diff(found: Iterable[Difference], caption: str, language: str, *, whole: boo
     nothing = () if rows else (say("say.nothing_to_do", language),)
     columns = ("resource", "field", "is", "becomes", "id") if whole else ("resource", "field", "is", "becomes")
     return Table(caption, columns, rows, language, notes=nothing)
+
+
+def _ended(result: Mapping[str, Any], language: str) -> dict[str, str]:
+    return {
+        "outcome": say(f"outcome.{result['outcome']}", language),
+        "detail": failure(result.get("code", ""), result.get("message", ""), language),
+    }
 
 
 def _value(value: Any, language: str) -> str:
@@ -280,7 +305,7 @@ def network(inventory: Inventory, found: Iterable[Finding], language: str) -> Ta
     own = [each for each in found if each.check == "network-outbound"]
     rows = (
         machine(inventory, each.resource)
-        | {"status": each.status.value, "guide": each.guide.value, "finding": sentence(each, language)}
+        | {"status": each.status.value, "guide": by_guide(each, language), "finding": sentence(each, language)}
         for each in own
     )
     ranks = [min(_STATUSES.index(each.status), _STATUSES.index(each.guide)) for each in own]
@@ -304,6 +329,13 @@ def prerequisites(
         for each in found
         if each.check == "network-outbound" and each.status in (Status.PASS, Status.NOT_NEEDED)
     }
+    # Those of regions that have none yet; where vaults are not offered, none will be made.
+    made = sum(
+        each.check == "vault-in-region"
+        and each.case == "planned"
+        and inventory.vms[key(each.resource)].location not in regions
+        for each in found
+    )
     met = {
         "prerequisite_vault": sum(vm.location in regions for vm in chosen),
         "prerequisite_policy": len(protected),
@@ -313,7 +345,9 @@ def prerequisites(
     rows = [
         {
             "prerequisite": say(f"say.{name}", language),
-            "stands": say("say.met", language, count=count, total=len(chosen)),
+            "stands": say("say.met_later", language, met=count, total=len(chosen), made=made)
+            if made and name == "prerequisite_vault"
+            else say("say.met", language, met=count, total=len(chosen)),
         }
         for name, count in met.items()
     ]
@@ -326,9 +360,16 @@ def comparison(
     after: Sequence[VmVerdict],
     found: Iterable[Finding],
     language: str,
+    remarks: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> Table:
     """
     The verdict on each VM before and after the run, and why it stands there now.
+
+    Args:
+        remarks: sentences to stand below.
+        whole: with ARM ids, as a file for machines has it.
     """
     grouped = _by_vm(found)
     rows = (
@@ -338,21 +379,54 @@ def comparison(
             "after": each.verdict.value,
             "why": why(each, grouped[key(each.vm)], language),
             "accepted_risk": each.accepted_risk,
+            "id": each.vm,
         }
         for each in after
     )
     columns = ("vm", "resource_group", "region", "before", "after", "why", "accepted_risk")
     ranks = [_VERDICTS.index(each.verdict) for each in after]
-    return Table(say("caption.comparison", language), columns, rows, language, ranks=ranks)
+    shown = (*columns, "id") if whole else columns
+    return Table(say("caption.comparison", language), shown, rows, language, notes=remarks, ranks=ranks)
 
 
-def differences(found: Iterable[Difference], language: str) -> Table:
+def held_back(inventory: Inventory, verdicts: Sequence[VmVerdict], found: Iterable[Finding], language: str) -> Table:
     """
-    Where the world is not as the plan promised.
+    One row per VM that its verdict keeps back, with the id that `accept_risk` takes.
+    """
+    grouped = _by_vm(found)
+    rows = [
+        machine(inventory, each.vm)
+        | {
+            "verdict": each.verdict.value,
+            "remedy": remedies(each, grouped[key(each.vm)], language),
+            "id": inventory.vms[key(each.vm)].id,
+        }
+        for each in verdicts
+    ]
+    notes = (say("say.accept_risk_form" if rows else "say.none_held_back", language),)
+    columns = ("vm", "resource_group", "verdict", "remedy", "id")
+    return Table(say("caption.held_back", language), columns, rows, language, notes=notes)
+
+
+def differences(found: Iterable[Difference], missed: Iterable[tuple[Change, str]], language: str) -> Table:
+    """
+    Where the world is not as the plan promised: what was read back, and the planned changes that were not made.
+
+    Args:
+        missed: each with how it ended, `failed` or `pending`.
     """
     rows = [
         {"resource": each.resource, "field": each.field, "expected": each.expected, "found": each.found}
         for each in found
+    ]
+    rows += [
+        {
+            "resource": change.target,
+            "field": "",
+            "expected": say(f"change.{change.kind}", language, **change.facts),
+            "found": say(f"outcome.{outcome}", language),
+        }
+        for change, outcome in missed
     ]
     return Table(
         say("caption.differences", language),
@@ -380,24 +454,4 @@ def parameter_values(values: Mapping[str, Any], language: str, only: Sequence[st
     ]
     return Table(
         say("caption.parameters", language), ("parameter", "type", "value", "choices", "meaning"), rows, language
-    )
-
-
-def catalogue(language: str) -> Table:
-    """
-    Every check with both rules and their sources.
-    """
-    rows = [
-        {
-            "check": each.id,
-            "effect": say(f"effect.{each.effect}", language),
-            "section": say(f"section.{each.section}", language),
-            "guide": say(f"check.{each.id}.guide", language),
-            "status": say(f"check.{each.id}.today", language),
-            "source": say(f"check.{each.id}.source", language),
-        }
-        for each in CATALOGUE
-    ]
-    return Table(
-        say("caption.checks", language), ("check", "effect", "section", "guide", "status", "source"), rows, language
     )

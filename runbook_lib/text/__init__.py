@@ -52,12 +52,14 @@ def exists(message: str, language: str = DEFAULT_LANGUAGE) -> bool:
 
 def say(message: str, language: str = DEFAULT_LANGUAGE, /, **facts: Any) -> str:
     """
-    Render the sentence *message*.
+    Render the sentence *message*; where it has a form for one (`<message>.one`) and fact `count` is 1, that form.
 
     Raises:
         KeyError: the id, or a fact that the template names, is missing: a defect of the caller.
     """
-    return _catalogue(language)[message].format(**facts)
+    known = _catalogue(language)
+    one = f"{message}.one"
+    return known[one if facts.get("count") == 1 and one in known else message].format(**facts)
 
 
 def plain(value: object) -> str:

@@ -147,6 +147,7 @@ def test_an_unreadable_vault_leaves_its_vms_undetermined(session: Session, conto
         ("providers/microsoft.network/networksecuritygroups$", "Microsoft.Network/networkSecurityGroups"),
         ("providers/microsoft.recoveryservices$", "Microsoft.RecoveryServices"),
         ("resourcegroups$", "Microsoft.Resources/resourceGroups"),
+        ("/locations$", "Microsoft.Resources/locations"),
         ("providers/microsoft.compute/disks$", "Microsoft.Compute/disks"),
         ("providers/microsoft.authorization/locks$", "Microsoft.Authorization/locks"),
         ("recoveryservices/vaults/[^/]+$", "Microsoft.RecoveryServices/vaults/redundancySettings"),
@@ -331,3 +332,15 @@ def test_settings_that_cannot_be_read_are_unknown(session: Session, contoso: San
     assert {"Microsoft.RecoveryServices/vaults/redundancySettings"} == gaps
     assert {""} == {vault.soft_delete for vault in inventory.vaults.values()}
     assert all(vault.items_read for vault in inventory.vaults.values())
+
+
+def test_regions_are_read_with_their_pairs(session: Session) -> None:
+    """
+    Once for each subscription; a region without a pair is told from one that could not be read.
+    """
+    inventory = read_inventory(session, build({}))
+    one = next(iter(inventory.vms.values())).subscription
+
+    assert [False, True, False] == [
+        inventory.without_pair(one, each) for each in ("westeurope", "spaincentral", "nowhere")
+    ]

@@ -40,16 +40,21 @@ def cross_region(inventory: Inventory, vm: VirtualMachine, asked: Parameters, pl
     Tell whether the VM can be restored in the paired region: by Cross Region Restore of its vault, there or planned.
     """
     vault = inventory.vaults.get(key(place.vault_id))
-    restorable = vault.cross_region_restore if vault else asked.cross_region_restore
-    status, case = (Status.PASS, "restorable") if restorable else (Status.NOT_NEEDED, "in_region")
-    if _restore_is_dark(inventory, place.vault_id, vault):
+    redundancy = vault.redundancy if vault else asked.redundancy
+    status, case = Status.NOT_NEEDED, "geo" if redundancy == "GeoRedundant" else "in_region"
+    if inventory.without_pair(vm.subscription, vm.location):
+        case = "no_pair"
+    elif _restore_is_dark(inventory, place.vault_id, vault):
         status, case = Status.UNKNOWN, "unread"
+    elif vault.cross_region_restore if vault else asked.cross_region_restore:
+        status, case = Status.PASS, "restorable"
     return result(
         "cross-region",
         vm,
         status,
         case,
         guide=Status.WARN,
+        location=vm.location,
         vault=vault.name if vault else place.vault_id.rsplit("/", 1)[-1],
     )
 

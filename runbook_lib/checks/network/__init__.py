@@ -2,7 +2,7 @@
 What the network does with a VM's outbound packets, and what that means for backup.
 
 `rules` evaluates security groups, `routes` the next hop, `path` both and the way out for each network interface and
-destination, `check` draws the findings, `comparison` sets all against the service. Pure.
+destination, `proxy` who reaches the proxy, `check` draws the findings, `comparison` sets all against the service. Pure.
 """
 
 from runbook_lib.checks.network.check import agent_wireserver, destinations, needs_a_way, network_outbound
@@ -17,6 +17,7 @@ from runbook_lib.checks.network.path import (
     network_key,
     through,
 )
+from runbook_lib.checks.network.proxy import proxy_clients
 from runbook_lib.checks.network.routes import Hop, next_hop, routes_from
 from runbook_lib.checks.network.rules import HTTPS, TAGS, WIRESERVER, Decision, Packet, network_of, outbound
 
@@ -45,6 +46,7 @@ __all__ = [
     "network_outbound",
     "next_hop",
     "outbound",
+    "proxy_clients",
     "routes_from",
     "sample",
     "through",

@@ -10,7 +10,7 @@ from typing import Any
 
 from runbook_lib.checks.agent import WAITING, is_ready
 from runbook_lib.checks.network.path import NAMES, SERVICES, WIRE, Destination, Path, Tracer
-from runbook_lib.checks.network.rules import network_of
+from runbook_lib.checks.network.proxy import proxy_of
 from runbook_lib.checks.result import GUEST, result
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Finding, Inventory, Status, VirtualMachine
@@ -33,8 +33,7 @@ def destinations(asked: Parameters) -> tuple[Destination, ...]:
     """
     if asked.network_option != "http_proxy":
         return (WIRE, *SERVICES)
-    host, port = asked.proxy_host, asked.proxy_port
-    return (WIRE, *SERVICES, Destination(name=f"{host}:{port}", where=host if network_of(host) else "", port=port))
+    return (WIRE, *SERVICES, proxy_of(asked))
 
 
 def needs_a_way(vm: VirtualMachine) -> str:

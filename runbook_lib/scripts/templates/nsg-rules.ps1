@@ -4,7 +4,8 @@ Make the NSG rules of the plan with Az PowerShell, or take them back.
 
 .DESCRIPTION
 The guide's command is one of classic Azure PowerShell (Set-AzureNetworkSecurityRule), with ports 80-443; these are for
-Azure Resource Manager. Sign in first: Connect-AzAccount. `runbook apply` makes the same rules, and leaves evidence.
+Azure Resource Manager. Sign in first: Connect-AzAccount. `runbook run ... --apply` makes the same
+rules, and leaves evidence.
 
 .PARAMETER Action
 Apply makes the rules; a second time changes nothing. Undo deletes them, or puts back what they were before.

@@ -5,7 +5,7 @@
 #   sh nsg-rules.sh undo     delete them, or put back what they were before
 #
 # The guide's command is one of classic Azure PowerShell, with ports 80-443; these are for Azure Resource Manager.
-# Sign in first: az login. `runbook apply` makes the same rules, and leaves evidence.
+# Sign in first: az login. `runbook run ... --apply` makes the same rules, and leaves evidence.
 set -eu
 
 made_for=%%target%%

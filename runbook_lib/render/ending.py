@@ -1,0 +1,169 @@
+"""
+How a run ended, for the terminal and for `outcome.json`: what failed and why, what cannot be undone, which rights are
+missing, and the ids that `accept_risk` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runbook_lib.records import Plan, Verdict
+from runbook_lib.render.sinks import Table, plain
+from runbook_lib.text import say
+from runbook_lib.text.service_errors import explain
+
+__all__ = ["ending", "failure", "failures", "irreversible", "worse"]
+
+# A terminal is no place for a thousand lines; the run folder has all of them.
+MOST = 20
+OUTCOMES = ("done", "adopted", "failed", "in_doubt", "pending")
+HELD_BACK = (Verdict.BLOCKED.value, Verdict.UNDETERMINED.value)
+
+
+def failure(code: str, message: str, language: str) -> str:
+    """
+    Return the service's code and words on a change that failed, with cause, remedy and notebook where they are known;
+    empty for one that did not.
+    """
+    if not code:
+        return ""
+    said = f"{code}: {message.rstrip('.')}"
+    known = explain(code, language)
+    if known is None:
+        return said
+    if known.simulated:
+        said = say("say.simulated", language, detail=said)
+    sentence = say("say.cause", language, detail=said, cause=known.cause, remedy=known.remedy)
+    return f"{sentence} {say('say.cause_notebook', language, notebook=known.notebook)}" if known.notebook else sentence
+
+
+def failures(plan: Plan, failed: Mapping[str, Mapping[str, Any]], language: str) -> list[dict[str, str]]:
+    """
+    List the changes of a plan that did not come to be, each with what the service said and what is known of that.
+
+    Args:
+        failed: the journal's entries, by digest of the change.
+    """
+    told = []
+    for change in plan.changes:
+        if entry := failed.get(change.sha256):
+            code, message = entry.get("code", ""), entry.get("message", "")
+            known = explain(code, language)
+            told.append(
+                {
+                    "step": change.step,
+                    "target": change.target,
+                    "change": say(f"change.{change.kind}", language, **change.facts),
+                    "outcome": entry["outcome"],
+                    "code": code,
+                    "message": message,
+                    "why": failure(code, message, language),
+                    "notebook": known.notebook if known else "",
+                }
+            )
+    return told
+
+
+def worse(rows: Iterable[Mapping[str, Any]], language: str) -> list[str]:
+    """
+    Say which VMs were not held back before and are now, and why: an applied run does not hide that.
+
+    Args:
+        rows: as `outcome.json` has them.
+    """
+    return [
+        say(
+            "say.worse",
+            language,
+            vm=each["machine"]["vm"],
+            group=each["machine"]["resource_group"],
+            before=each["before"],
+            after=each["verdict"],
+            why=f"{each['why']} {each['remedy']}".strip(),
+        )
+        for each in rows
+        if each["verdict"] in HELD_BACK and each["before"] not in ("", *HELD_BACK)
+    ]
+
+
+def irreversible(counted: Mapping[str, int], language: str) -> str:
+    """
+    Say how many changes cannot be undone, for each reason; empty where there is none.
+    """
+    said = [f"{count} ({say(f'irreversible.{reason}', language)})" for reason, count in sorted(counted.items())]
+    return say("say.irreversible_counted", language, counts=", ".join(said)) if said else ""
+
+
+def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width: int, language: str) -> list[str]:
+    """
+    Say in lines for a terminal what a run came to.
+
+    Args:
+        outcome: content of `outcome.json`.
+        steps: of the plan, as `plan.json` has them.
+        width: of the terminal.
+    """
+    columns = ("vm", "resource_group", "before", "verdict", "why")
+    rows = [
+        {
+            "vm": each["machine"]["vm"],
+            "resource_group": each["machine"]["resource_group"],
+            "before": each["before"],
+            "verdict": each["verdict"],
+            "why": f"{each['why']} {each['remedy']}".strip(),
+        }
+        for each in outcome["verdicts"]
+    ]
+    lines = [
+        say("mark.target", language, mark=outcome["target"]),
+        *Table(say("caption.readiness", language, count=len(rows)), columns, rows, language).text(width).splitlines(),
+        ", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())),
+    ]
+    planned = [_planned(step["number"], change, language) for step in steps for change in step["changes"]]
+    if outcome["applied"]:
+        counted = {name: outcome["changes"].get(name, 0) for name in OUTCOMES}
+        lines.append(say("say.changes", language, **counted))
+        told = [
+            f"{each['step']} {say('outcome.' + each['outcome'], language)}: {each['change']}: {each['why']}"
+            for each in outcome["failures"]
+        ]
+        lines += _cut(told, "tables/plan.csv", language)
+        lines += worse(outcome["verdicts"], language)
+    elif planned:
+        lines += planned
+        lines.append(say("say.planned", language, count=len(planned)))
+    if outcome["irreversible"]:
+        lines.append(irreversible(outcome["irreversible"], language))
+    lines += outcome["notes"]
+    lines += _rights(outcome["rights"], language)
+    lines += [
+        say("say.unread", language, what=gap["what"], scope=gap["scope"], code=gap["code"]) for gap in outcome["unread"]
+    ]
+    held_back = [f"{each['verdict']} {each['vm']}" for each in outcome["verdicts"] if each["held_back"]]
+    if held_back:
+        lines.append(say("say.held_back", language, count=len(held_back)))
+        lines += _cut(held_back, "tables/comparison.csv", language)
+    return [plain(line) for line in lines]
+
+
+def _planned(number: str, change: Mapping[str, Any], language: str) -> str:
+    reasons = ", ".join(say(f"irreversible.{each}", language) for each in change.get("irreversible", ()))
+    final = f" [{say('say.final', language, reasons=reasons)}]" if reasons else ""
+    return f"  {number} {say('change.' + change['kind'], language, **change['facts'])}{final}"
+
+
+def _cut(lines: Sequence[str], file: str, language: str) -> list[str]:
+    shown = [f"  {line}" for line in lines[:MOST]]
+    more = len(lines) - len(shown)
+    return [*shown, f"  {say('say.more_in', language, count=more, file=file)}"] if more else shown
+
+
+def _rights(found: Mapping[str, Any], language: str) -> list[str]:
+    lines = []
+    if missing := found["missing"]:
+        steps = ", ".join(sorted({each["step"] for each in missing}))
+        lines.append(say("say.rights_lacking", language, count=len(missing), steps=steps))
+    if found["unknown"]:
+        lines.append(say("say.rights_unclear", language, count=found["unknown"]))
+    return lines

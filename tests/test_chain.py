@@ -13,7 +13,7 @@ from typing import Any
 import papermill
 import pytest
 from click.testing import CliRunner, Result
-from support import writes
+from support import RunMaker, writes
 
 from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters
@@ -145,10 +145,32 @@ def test_an_interrupted_run_is_incomplete_until_it_is_resumed(contoso: Sandbox, 
     assert 1 == _runbook("verify", str(folder)).exit_code
 
     contoso.clear_faults()
+    walked = (folder / "04_select_vms.ipynb").read_bytes()
     second = _runbook("resume", str(folder))
 
     assert 0 == second.exit_code, second.output
     assert 0 == _runbook("verify", str(folder)).exit_code
+    # The plan that was shown and approved is the one that goes on.
+    assert walked == (folder / "04_select_vms.ipynb").read_bytes()
+
+
+def test_a_run_that_is_resumed_in_a_world_that_moved_is_planned_anew(
+    contoso: Sandbox, tmp_path: Path, make_run: RunMaker
+) -> None:
+    """
+    Somebody changed a vault that the plan rests on: what is missing is planned on what is there now.
+    """
+    folder = tmp_path / "r"
+    contoso.fault(Fault(method="PUT", path="/protecteditems/.*bi01$", status=400, code="UserErrorX"))
+    first = _runbook("run", "--apply", "--out", str(folder), "-p", "vm_selector", "name:bi01")
+    other = make_run(vm_selector="name:bi01", redundancy="ZoneRedundant")
+    other.apply_plan(other.plan, ["02"])
+    contoso.clear_faults()
+    walked = (folder / "04_select_vms.ipynb").read_bytes()
+    second = _runbook("resume", str(folder))
+
+    assert (5, 0) == (first.exit_code, second.exit_code), second.output
+    assert walked != (folder / "04_select_vms.ipynb").read_bytes()
 
 
 @pytest.mark.parametrize(

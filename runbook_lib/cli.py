@@ -6,6 +6,8 @@ What needs Azure or Jupyter is imported where it is used, so that `verify` works
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
 import os
 import shutil
@@ -23,6 +25,7 @@ import yaml
 from runbook_lib import evidence
 from runbook_lib.errors import InvalidParameters, RunbookError, WriteFailed
 from runbook_lib.parameters import Parameters, build, from_text, schema
+from runbook_lib.records import Verdict
 from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
 if TYPE_CHECKING:
@@ -195,15 +198,16 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
         for each in outcome["verdicts"]
     ]
     click.echo(say("mark.target", language, mark=outcome["target"]))
-    click.echo(Table(say("caption.readiness", language, count=len(rows)), columns, rows, language).text())
+    caption, worst = say("caption.readiness", language, count=len(rows)), [str(verdict) for verdict in Verdict]
+    table = Table(caption, columns, rows, language, ranks=[worst.index(row["verdict"]) for row in rows])
+    table.whole = plain(result.folder / "tables" / "comparison.csv")
+    click.echo(table.text())
     click.echo(", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())))
     if outcome["applied"]:
         counted = {name: outcome["changes"].get(name, 0) for name in ("done", "adopted", "failed")}
         click.echo(say("say.changes", language, **counted))
     elif outcome["changes"]["planned"]:
-        for step in evidence.read_json(result.folder / "plan.json")["steps"]:
-            for change in step["changes"]:
-                click.echo(plain(f"  {step['number']} {say('change.' + change['kind'], language, **change['facts'])}"))
+        _print_plan(result.folder / "tables" / "plan.csv", outcome["changes"]["planned"], language)
         click.echo(say("say.planned", language, count=outcome["changes"]["planned"]))
     for note in outcome["notes"]:
         click.echo(plain(note))
@@ -211,6 +215,19 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
         click.echo(plain(say("say.unread", language, what=gap["what"], scope=gap["scope"], code=gap["code"])))
     ending = "say.sealed" if result.digest else "say.not_sealed"
     click.echo(say(ending, language, path=plain(result.folder), digest=result.digest))
+
+
+def _print_plan(path: Path, count: int, language: str) -> None:
+    """
+    Print the first planned changes, of which a large estate has tens of thousands.
+    """
+    from runbook_lib.render import MOST_ROWS
+
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in itertools.islice(csv.DictReader(file), MOST_ROWS):
+            click.echo(plain(f"  {row['step']} {row['change']}"))
+    if count > MOST_ROWS:
+        click.echo(say("say.table_cut", language, shown=MOST_ROWS, count=count, file=plain(path)))
 
 
 @main.command()

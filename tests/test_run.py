@@ -443,7 +443,7 @@ def test_a_read_of_a_changed_estate_is_judged_anew(make_run: RunMaker, contoso: 
     """
     run = make_run(vm_selector="name:bi01")
     before = [each.verdict for each in run.verdicts(run.inventory)]
-    contoso.fault(Fault(path="/backupprotecteditems$", status=403, code="AuthorizationFailed"))
+    contoso.fault(Fault(path="recoveryservices/vaults$", status=403, code="AuthorizationFailed"))
     run.read_again()
 
     assert [Verdict.READY] == before

@@ -4,9 +4,11 @@ Headless: the whole chain through the command line, plain papermill, and our eng
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from support import RunMaker, writes
 
 from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters
+from runbook_lib.evidence import ATTESTATION
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.sandbox import Fault, Sandbox
 
@@ -129,6 +132,40 @@ def test_json_output_is_the_outcome_alone(contoso: Sandbox, tmp_path: Path) -> N
     assert outcome["counts"]["BLOCKED"] >= 1
     assert not outcome["applied"]
     assert [] == writes(contoso)
+
+
+def test_a_chain_that_only_plans_reads_the_estate_once(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Eight notebooks share what the first one read, and it is what they found afterwards as well.
+    """
+    folder = tmp_path / "r"
+    _runbook("run", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
+    lists = Counter(each["path"].lower() for each in contoso.requests() if each["path"].endswith("virtualMachines"))
+
+    # Of each subscription the VMs, and their status.
+    assert {2} == set(lists.values())
+    assert (folder / "inventory-before.json").read_bytes() == (folder / "inventory-after.json").read_bytes()
+    assert 0 == _runbook("verify", str(folder)).exit_code
+
+
+def test_long_tables_are_whole_in_files_that_the_attestation_covers(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Also on standard output, where a large estate would be tens of thousands of lines.
+    """
+    monkeypatch.setattr("runbook_lib.render.sinks.MOST_ROWS", 3)
+    monkeypatch.setattr("runbook_lib.render.MOST_ROWS", 3)
+    folder = tmp_path / "r"
+    result = _runbook("run", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
+    rows = (folder / "tables" / "comparison.csv").read_text(encoding="utf-8").splitlines()
+    planned = (folder / "tables" / "plan.csv").read_text(encoding="utf-8").splitlines()
+    sealed = json.loads(base64.b64decode(json.loads((folder / ATTESTATION).read_text())["payload"]))["subject"]
+
+    assert f"(the worst 3 of 7 rows; all of them: {folder}/tables/comparison.csv)" in result.stdout
+    assert f"(first 3 of {len(planned) - 1} rows; all of them: {folder}/tables/plan.csv)" in result.stdout
+    assert 8 == len(rows)
+    assert {"tables/comparison.csv", "tables/plan.csv"} <= {each["name"] for each in sealed}
 
 
 def test_an_interrupted_run_is_incomplete_until_it_is_resumed(contoso: Sandbox, tmp_path: Path) -> None:

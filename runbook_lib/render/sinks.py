@@ -22,7 +22,7 @@ from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
+__all__ = ["MOST_ROWS", "Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
 
 # What a notebook shows of one table: it has up to nine of them, each as HTML and as text, and stays below 5 MB.
 MOST_ROWS = 200
@@ -162,6 +162,14 @@ class Table(Shown):
             if characters > MOST_CHARACTERS and count:
                 return places[:count]
         return places[:MOST_ROWS]
+
+    def put_worst_first(self) -> None:
+        """
+        Order the rows by their ranks, not only where a beginning of them is shown.
+        """
+        ranks = self._ranks or ()
+        self.rows = [self.rows[place] for place in sorted(range(len(self.rows)), key=ranks.__getitem__)]
+        self._ranks = sorted(ranks)
 
     def _shown(self) -> tuple[str, list[list[str]]]:
         """

@@ -155,6 +155,7 @@ def test_long_tables_are_whole_in_files_that_the_attestation_covers(
     Also on standard output, where a large estate would be tens of thousands of lines.
     """
     monkeypatch.setattr("runbook_lib.render.sinks.MOST_ROWS", 3)
+    monkeypatch.setattr("runbook_lib.render.ending.MOST_ROWS", 3)
     monkeypatch.setattr("runbook_lib.render.MOST_ROWS", 3)
     folder = tmp_path / "r"
     result = _runbook("run", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
@@ -162,8 +163,8 @@ def test_long_tables_are_whole_in_files_that_the_attestation_covers(
     planned = (folder / "tables" / "plan.csv").read_text(encoding="utf-8").splitlines()
     sealed = json.loads(base64.b64decode(json.loads((folder / ATTESTATION).read_text())["payload"]))["subject"]
 
-    assert f"(the worst 3 of 7 rows; all of them: {folder}/tables/comparison.csv)" in result.stdout
-    assert f"(first 3 of {len(planned) - 1} rows; all of them: {folder}/tables/plan.csv)" in result.stdout
+    assert "(the worst 3 of 7 rows; all of them: tables/comparison.csv)" in result.stdout
+    assert f"(first 3 of {len(planned) - 1} rows; all of them: tables/plan.csv)" in result.stdout
     assert 8 == len(rows)
     assert {"tables/comparison.csv", "tables/plan.csv"} <= {each["name"] for each in sealed}
 

@@ -219,9 +219,9 @@ def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict
     }
     # These only where something refers to them.
     addresses = [each for nic in nics.values() for each in nic.ip_configurations]
-    if attached := {key(disk.id) for vm in vms.values() for disk in vm.data_disks if disk.id}:
+    if attached := {key(disk.id) for vm in vms.values() for disk in vm.disks if disk.id}:
         disks = lists("Microsoft.Compute/disks", "disks", machines.managed_disk)
-        # What is asked of a disk by itself is asked of data disks; those of systems are as many again.
+        # Others, such as those that restores leave behind, are looked up by nobody.
         found["disks"] = {each: disk for each, disk in disks.items() if each in attached}
     if any(each.public_ip_id for each in addresses):
         found["public_ips"] = lists("Microsoft.Network/publicIPAddresses", "network", shapes.public_ip)

@@ -155,7 +155,6 @@ def test_long_tables_are_whole_in_files_that_the_attestation_covers(
     Also on standard output, where a large estate would be tens of thousands of lines.
     """
     monkeypatch.setattr("runbook_lib.render.sinks.MOST_ROWS", 3)
-    monkeypatch.setattr("runbook_lib.render.ending.MOST_ROWS", 3)
     monkeypatch.setattr("runbook_lib.render.MOST_ROWS", 3)
     folder = tmp_path / "r"
     result = _runbook("run", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")

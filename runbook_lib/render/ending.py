@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runbook_lib.records import Plan, Verdict
-from runbook_lib.render.sinks import MOST_ROWS, Table, plain
+from runbook_lib.render import sinks
+from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
 
@@ -135,9 +136,9 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         lines += _cut(told, "tables/plan.csv", language)
         lines += worse(outcome["verdicts"], language)
     elif planned:
-        lines += planned[:MOST_ROWS]
-        if len(planned) > MOST_ROWS:
-            facts = {"shown": MOST_ROWS, "count": len(planned), "file": "tables/plan.csv"}
+        lines += planned[: sinks.MOST_ROWS]
+        if len(planned) > sinks.MOST_ROWS:
+            facts = {"shown": sinks.MOST_ROWS, "count": len(planned), "file": "tables/plan.csv"}
             lines.append(say("say.table_cut", language, **facts))
         lines.append(say("say.planned", language, count=len(planned)))
     if outcome["irreversible"]:

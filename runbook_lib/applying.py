@@ -72,12 +72,14 @@ def apply_plan(
     plan: Plan,
     numbers: Sequence[str],
     told: Callable[[Progress], None],
+    sought: tuple[str, ...],
 ) -> list[Applied]:
     """
     Apply the steps *numbers* of a plan.
 
     Args:
         told: called with each change that ended, and whenever more were sent.
+        sought: ids of the VMs that were selected when the run began.
 
     Raises:
         Drift, PlanRefused: nothing of the step was sent.
@@ -101,7 +103,7 @@ def apply_plan(
     with leased(state_path() / "leases", session.place, _written(steps), holder):
         for step in steps:
             folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
-            observed = read_inventory(session, asked)
+            observed = read_inventory(session, asked, sought)
             broken = {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
             refused = _refused(observed, asked, step)
             tried = apply_step(

@@ -19,8 +19,11 @@ from runbook_lib.plan import Difference, diff
 from runbook_lib.records import Finding, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.rights import Right
 from runbook_lib.selection import VMS, accepted_risk
+from runbook_lib.text import say
 
 __all__ = ["conclude", "held_back", "verdicts_of"]
+
+_MISSING = {"gone": "say.missing_gone", "unread": "say.missing_unread"}
 
 
 def verdicts_of(inventory: Inventory, asked: Parameters) -> list[VmVerdict]:
@@ -64,6 +67,7 @@ def conclude(
     earlier = {key(vm): verdict for vm, (verdict, _) in checks.verdicts_on(before, asked).items()}
     verdicts = verdicts_of(after, asked)
     mark = after.target.mark
+    missing = _missing_rows(before, after, earlier, asked.language)
     evidence.write_findings(folder.path, mark, found_before, found)
     outcome: dict[str, Any] = {
         "target": mark,
@@ -73,6 +77,7 @@ def conclude(
         "read_at": {"before": before.read_at, "after": after.read_at},
         "counts": dict(Counter(each.verdict.value for each in verdicts)),
         "verdicts": _verdict_rows(after, verdicts, earlier, found, asked),
+        "missing": missing,
         "differences": differences,
         "unread": after.unread,
         "rights": {
@@ -84,13 +89,14 @@ def conclude(
             "unknown": sum(each.granted is None for each in rights),
         },
     }
-    evidence.write_json(folder.path / "outcome.json", outcome | _of_the_plan(folder, asked, after, verdicts))
+    evidence.write_json(folder.path / "outcome.json", outcome | _of_the_plan(folder, asked, after, verdicts, missing))
     evidence.write_json(folder.path / "environment.json", _environment(folder))
     whole = render.comparison(after, earlier, verdicts, found, asked.language, whole=True)
     folder.save_table("comparison", whole)
     _write_tables(folder, asked.language, after, found)
     worse = render.worse(outcome["verdicts"], asked.language) if folder.ended() else []
-    table = render.comparison(after, earlier, verdicts, found, asked.language, worse)
+    remarks = [*(each["why"] for each in missing), *worse]
+    table = render.comparison(after, earlier, verdicts, found, asked.language, remarks)
     table.whole = "tables/comparison.csv"
     return table
 
@@ -118,8 +124,29 @@ def _verdict_rows(
     ]
 
 
+def _missing_rows(
+    before: Inventory, after: Inventory, earlier: Mapping[str, Verdict], language: str
+) -> list[dict[str, str]]:
+    """
+    List the VMs that were selected when the run began and of which there is no verdict: `gone`, or `unread`.
+    """
+    rows = []
+    for vm_id in after.sought:
+        if key(vm_id) in after.vms:
+            continue
+        case = "unread" if after.unread_under(vm_id, VMS) else "gone"
+        was = earlier[key(vm_id)].value if key(vm_id) in earlier else ""
+        facts = {"vm": before.vms[key(vm_id)].name, "group": before.group_name(before.vms[key(vm_id)]), "before": was}
+        rows.append({"vm": vm_id, "case": case, "before": was, "why": say(_MISSING[case], language, **facts)})
+    return rows
+
+
 def _of_the_plan(
-    folder: RunFolder, asked: Parameters, after: Inventory, verdicts: Sequence[VmVerdict]
+    folder: RunFolder,
+    asked: Parameters,
+    after: Inventory,
+    verdicts: Sequence[VmVerdict],
+    missing: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
     plan = folder.plan()
     tried, failed = folder.outcomes(), folder.failures()
@@ -135,7 +162,7 @@ def _of_the_plan(
             verdicts,
             applied=applied,
             unfinished=evidence.unfinished(tried),
-            unread_vms=any(gap.what == VMS for gap in after.unread),
+            lacking=bool(missing) or any(gap.what == VMS for gap in after.unread),
         ),
     }
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTESTATION",
+    "UNFINISHED",
     "Problem",
     "Verification",
     "exit_code",
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 ATTESTATION = "attestation.dsse.json"
+# How changes end that can still be made; those whose VM or NSG is gone cannot.
+UNFINISHED = frozenset({"failed", "in_doubt", "pending"})
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
@@ -112,7 +115,7 @@ def unfinished(changes: Mapping[str, int]) -> int:
     """
     Count the changes that did not come to be, by how changes ended: a run that has some can be resumed.
     """
-    return sum(changes.get(outcome, 0) for outcome in ("failed", "in_doubt", "pending"))
+    return sum(changes.get(outcome, 0) for outcome in UNFINISHED)
 
 
 def write_findings(folder: Path, target: str, before: Sequence[Finding], after: Sequence[Finding]) -> None:
@@ -139,15 +142,18 @@ def write_findings(folder: Path, target: str, before: Sequence[Finding], after: 
     write_json(folder / FINDINGS, document)
 
 
-def exit_code(verdicts: Iterable[VmVerdict], *, applied: bool, unfinished: int, unread_vms: bool) -> int:
+def exit_code(verdicts: Iterable[VmVerdict], *, applied: bool, unfinished: int, lacking: bool) -> int:
     """
     Return the exit code of a run that ended: 0 all are there, 3 some are not, 5 changes failed and can be resumed.
+
+    Args:
+        lacking: whether there are VMs without a verdict: gone since the run began, or unread.
     """
     if unfinished:
         return 5
     own = [each.verdict for each in verdicts]
     short = any(each not in _THERE for each in own) if applied else any(each in _NOT_THERE for each in own)
-    return 3 if short or unread_vms else 0
+    return 3 if short or lacking else 0
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -290,7 +290,7 @@ class RunFolder:
         """
         Keep the plan; changes of an earlier one that were tried stay on record before those of the new one.
         """
-        tried = self.ended()
+        tried = self.ended().keys() | self.journal.open_intents()
         earlier = self.plan()
         steps = {step.number: step for step in plan.steps}
         for step in earlier.steps if earlier else ():

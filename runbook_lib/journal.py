@@ -16,10 +16,17 @@ from typing import Any
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Change, digest
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "redacted"]
 
 # The service's own messages may quote a signed URL, a key or a token.
 _SECRET = re.compile(r"(sig=|accountkey=|bearer )[^&;\s\"\\]+", re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """
+    Take out of *text* what opens something; whatever the service says goes through here before it is kept or shown.
+    """
+    return _SECRET.sub(r"\1REDACTED", text)
 
 
 class Journal:
@@ -104,7 +111,7 @@ class Journal:
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
         stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | entry
         # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
-        text = _SECRET.sub(r"\1REDACTED", json.dumps(stamped, ensure_ascii=False, sort_keys=True))
+        text = redacted(json.dumps(stamped, ensure_ascii=False, sort_keys=True))
         line = text.encode(errors="backslashreplace") + b"\n"
         handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
         try:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib import evidence, render, ui
 from runbook_lib.conclusion import conclude
 from runbook_lib.errors import InvalidParameters, PlanRefused
+from runbook_lib.evidence import UNFINISHED
 from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder
 from runbook_lib.parameters import NAMES, build, schema
-from runbook_lib.plan import Difference, compare, is_done, project
+from runbook_lib.plan import Difference, compare, is_done, is_gone, project
 from runbook_lib.records import (
     Plan,
     digest,
@@ -135,7 +136,7 @@ class Run(Views):
         # Imported where it is used: what writes brings the models of all clients along, half a second at each start.
         from runbook_lib.applying import apply_plan
 
-        return apply_plan(self.session, self.folder, self.asked, plan, numbers, told)
+        return apply_plan(self.session, self.folder, self.asked, plan, numbers, told, self.sought)
 
     def _live(self) -> Callable[[Progress], None]:
         """
@@ -186,13 +187,18 @@ class Run(Views):
 
     def _read_back(self) -> None:
         """
-        Set right what the journal has as failed or in doubt: it may have come to be all the same.
+        Set right what the journal has as failed, in doubt or open: it may have come to be all the same, or what it was
+        about may be gone.
         """
         plan = self.folder.plan()
-        ended = self.folder.ended()
-        for change in plan.changes if plan and ended else ():
-            if ended.get(change.sha256) in ("failed", "in_doubt", "pending") and is_done(self.inventory, change):
+        ended, sent = self.folder.ended(), self.folder.journal.open_intents()
+        for change in plan.changes if plan else ():
+            if ended.get(change.sha256) not in UNFINISHED and change.sha256 not in sent:
+                continue
+            if is_done(self.inventory, change):
                 self.folder.journal.result(change, "adopted", read_back=True)
+            elif is_gone(self.inventory, change):
+                self.folder.journal.result(change, "gone", read_back=True)
 
     def show_differences(self) -> render.Shown:
         """

@@ -19,6 +19,8 @@ def select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ...
     """
     Return the VMs that `vm_selector` and `location` name, ordered by id.
 
+    A selection that was good when the run began stays so: what has gone missing since is told of, and refuses nothing.
+
     Raises:
         InvalidParameters: the region does not exist, nothing is selected, or a listed id or a risk's VM does not exist:
             a typing error that must not pass for an empty estate.
@@ -40,6 +42,8 @@ def _select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ..
         and location in ("", vm.location)
         and (not subscriptions or vm.subscription in subscriptions)
     )
+    if inventory.sought:
+        return chosen
     missing = [each for each in _listed(asked.vm_selector) if key(each) not in inventory.vms]
     if missing:
         raise InvalidParameters("vm_missing", name="vm_selector", value=missing[0])

@@ -11,6 +11,7 @@ from runbook_lib import checks
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
 from runbook_lib.conclusion import verdicts_of
+from runbook_lib.errors import RunbookError
 from runbook_lib.folder import NOTEBOOKS, RunFolder
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import POINTS, changing, project
@@ -64,10 +65,11 @@ class State:
     @cached_property
     def before(self) -> Inventory:
         """
-        The estate as this run found it: read once, then kept in the run folder.
+        The estate as this run found it: read once, then kept in the run folder; one without VMs, which nothing can rest
+        on, is read anew.
         """
         kept = self.folder.inventory("before")
-        if kept is None:
+        if kept is None or not kept.vms:
             kept = read_inventory(self.session, self.asked)
             self.folder.save_inventory("before", kept)
         return kept
@@ -85,10 +87,20 @@ class State:
         """
         Read the estate anew; what it was before stays as it is.
         """
-        _ = self.before
-        self._after = read_inventory(self.session, self.asked)
+        self._after = read_inventory(self.session, self.asked, self.sought)
         self.folder.save_inventory("after", self._after)
         return self._after
+
+    @property
+    def sought(self) -> tuple[str, ...]:
+        """
+        The ids of the VMs that were selected when the run began; none where what is asked for now selects others.
+        """
+        try:
+            return tuple(vm.id for vm in select(self.before, self.asked))
+        except RunbookError:
+            # Whoever reads again will say so, in the world as it is then.
+            return ()
 
     @property
     def chosen(self) -> tuple[VirtualMachine, ...]:

@@ -342,7 +342,7 @@ def test_the_exit_code_says_how_the_vms_stand(names: tuple[Verdict, ...], applie
     """
     Applied: all enabled or protected; else: none blocked or undetermined.
     """
-    assert code == exit_code(verdicts(*names), applied=applied, unfinished=0, unread_vms=False)
+    assert code == exit_code(verdicts(*names), applied=applied, unfinished=0, lacking=False)
 
 
 @pytest.mark.parametrize("applied", [True, False])
@@ -350,7 +350,7 @@ def test_vms_that_could_not_be_read_are_not_all_there(applied: bool) -> None:
     """
     Some that should have been among them may be missing.
     """
-    assert 3 == exit_code(verdicts(Verdict.PROTECTED), applied=applied, unfinished=0, unread_vms=True)
+    assert 3 == exit_code(verdicts(Verdict.PROTECTED), applied=applied, unfinished=0, lacking=True)
 
 
 @pytest.mark.parametrize("names", [(Verdict.PROTECTED,), (Verdict.BLOCKED,)])
@@ -358,7 +358,7 @@ def test_a_run_with_failed_changes_can_be_resumed(names: tuple[Verdict, ...]) ->
     """
     Whatever else is.
     """
-    assert 5 == exit_code(verdicts(*names), applied=True, unfinished=1, unread_vms=True)
+    assert 5 == exit_code(verdicts(*names), applied=True, unfinished=1, lacking=True)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from runbook_lib.checks.kinds import (
     KEY_VAULTS,
     LOCKS,
     NAT_GATEWAYS,
+    NSGS,
     RECOVERY_SERVICES,
     SETTINGS,
     STORAGE,
@@ -115,12 +116,15 @@ class _Reader:
         self.unread.append(Unread(scope=scope, what=what, status=error.status, code=error.code, message=error.message))
 
 
-def read_inventory(session: Session, asked: Parameters) -> Inventory:
+def read_inventory(session: Session, asked: Parameters, sought: tuple[str, ...] = ()) -> Inventory:
     """
     Read the estate as far as the job needs it.
 
     Vaults and locks are read in every subscription that the caller sees: a VM may be protected from another one.
     Everything else is read in `subscription_ids` (all enabled ones when empty) and in `vault_subscription`.
+
+    Args:
+        sought: ids of the VMs that were selected when the run began; nothing on the first read.
 
     Raises:
         SignInError: the target refuses the caller, or does not answer.
@@ -142,6 +146,7 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         read_at=session.now.astimezone(UTC),
         target=replace(session.target, tenant=session.target.tenant or next((s.tenant for s in seen), "")),
         subscriptions=enabled,
+        sought=sought,
         **_merge([*parts, *vaults]),  # type: ignore[arg-type]
     )
     # A selection that finds nothing is told from one of VMs that could not be read.
@@ -153,7 +158,7 @@ def read_inventory(session: Session, asked: Parameters) -> Inventory:
         if asked.change_policy:
             inventory = _with_points(reader, inventory, changing(inventory, asked))
         inventory = _with_key_vaults(reader, inventory, selected)
-        if asked.network_option == "ip_ranges":
+        if asked.network_option == "ip_ranges" and selected:
             inventory = _with_service_tags(reader, inventory, selected)
     return replace(inventory, unread=tuple(sorted(reader.unread, key=lambda gap: (gap.scope, gap.what))))
 
@@ -213,7 +218,7 @@ def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict
     subnets = _read_subnets(reader, scope)
     found |= {
         "nics": nics,
-        "nsgs": lists("Microsoft.Network/networkSecurityGroups", "network", shapes.security_group),
+        "nsgs": lists(NSGS, "network", shapes.security_group),
         "subnets": subnets,
         "route_tables": lists("Microsoft.Network/routeTables", "network", shapes.route_table),
     }

@@ -28,7 +28,7 @@ from runbook_lib.arm.patience import Patience
 from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
-from runbook_lib.journal import Journal
+from runbook_lib.journal import Journal, redacted
 from runbook_lib.records import Target
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 
@@ -64,10 +64,10 @@ class ArmError(Exception):
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
-        self.message = message
+        self.message = redacted(message)
+        super().__init__(f"{status} {code}: {self.message}")
 
 
 def sandbox_path() -> Path:
@@ -309,7 +309,7 @@ class Session:
             response = self._raw.send_request(request)
             self._take_time(response)
         except ClientAuthenticationError as error:
-            raise SignInError("no_credential", resource=ARM, problem=error.message.splitlines()[0]) from error
+            raise SignInError("no_credential", resource=ARM, problem=redacted(error.message.splitlines()[0])) from error
         except HttpResponseError as error:
             raise ArmError(error.status_code or 0, "HttpResponseError", error.message) from error
         except AzureError as error:

@@ -10,6 +10,7 @@ __all__ = [
     "KEY_VAULTS",
     "LOCKS",
     "NAT_GATEWAYS",
+    "NSGS",
     "RECOVERY_SERVICES",
     "SETTINGS",
     "STORAGE",
@@ -26,3 +27,4 @@ LOCKS = "Microsoft.Authorization/locks"
 GROUPS = "Microsoft.Resources/resourceGroups"
 KEY_VAULTS = "Microsoft.KeyVault/vaults"
 NAT_GATEWAYS = "Microsoft.Network/natGateways"
+NSGS = "Microsoft.Network/networkSecurityGroups"

@@ -8,7 +8,7 @@ worlds. Imports `checks`, `errors`, `parameters`, `placement`, `policy`, `record
 from runbook_lib.plan.build import build, going_on
 from runbook_lib.plan.diff import diff
 from runbook_lib.plan.drift import Difference, compare, moved, plan_digest, world_moved
-from runbook_lib.plan.effects import EFFECTS, ENABLING, is_done, project
+from runbook_lib.plan.effects import EFFECTS, ENABLING, is_done, is_gone, project
 from runbook_lib.plan.options import rules_by_option
 from runbook_lib.plan.protection import POINTS, changing
 from runbook_lib.plan.ranges import Ranges, ranges
@@ -25,6 +25,7 @@ __all__ = [
     "diff",
     "going_on",
     "is_done",
+    "is_gone",
     "moved",
     "plan_digest",
     "project",

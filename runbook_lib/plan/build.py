@@ -19,8 +19,8 @@ from runbook_lib.plan.network import plan_network
 from runbook_lib.plan.protection import jobs as plan_jobs
 from runbook_lib.plan.protection import plan_policies, plan_protection
 from runbook_lib.plan.reach import tell_reach
-from runbook_lib.plan.wanted import Job, Notes, Wanted, add_note, by_vault, subscription_name
-from runbook_lib.records import Change, Inventory, Plan, Step, VirtualMachine, digest, key
+from runbook_lib.plan.wanted import Job, Notes, Wanted, add_note, by_vault, lacking, subscription_name
+from runbook_lib.records import Change, Inventory, Plan, Step, VirtualMachine, digest, key, subscription_of
 from runbook_lib.selection import select
 
 __all__ = ["build", "going_on"]
@@ -101,17 +101,17 @@ def _check_regions(inventory: Inventory, jobs: Sequence[Job]) -> None:
 
 def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
-    missing = {vault_id: own[0] for vault_id, own in by_vault(jobs).items() if key(vault_id) not in world.vaults}
+    there = {each for each, vault in world.vaults.items() if not vault.failed}
+    missing = {vault_id: own[0] for vault_id, own in by_vault(jobs).items() if key(vault_id) not in there}
     notes += [{"id": "vault_adopted", "vault": world.vaults[key(v)].name} for v in by_vault(jobs) if v not in missing]
     subscriptions = dict.fromkeys(s for j in jobs for s in (j.vm.subscription, key(j.vault_id).split("/")[2]))
     for subscription in subscriptions:
-        provider = world.providers.get(key(f"/subscriptions/{subscription}/providers/{RECOVERY_SERVICES}"))
-        if provider and provider.registration_state.lower() != "registered":
+        for provider in lacking(world, subscription):
             yield Change(
                 kind="register-provider",
                 step="01",
-                target=provider.id,
-                facts={"namespace": RECOVERY_SERVICES, "subscription": subscription_name(world, provider.id)},
+                target=provider,
+                facts={"namespace": RECOVERY_SERVICES, "subscription": subscription_name(world, provider)},
             )
     groups = {vault_id.split("/providers/", 1)[0]: job for vault_id, job in missing.items()}
     for group_id, job in groups.items():
@@ -136,7 +136,7 @@ def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
             kind="create-vault",
             step="01",
             target=vault_id,
-            reads=(vault_id.split("/providers/", 1)[0],),
+            reads=(vault_id.split("/providers/", 1)[0], *lacking(world, subscription_of(vault_id))),
             body={
                 "location": job.location,
                 "sku": {"name": "Standard"},

@@ -79,7 +79,7 @@ def free_priority(group: SecurityGroup, taken: set[int], below: int, wanted: int
     Args:
         taken: by rules of the same plan; what is returned is added.
     """
-    used = {rule.priority for rule in group.rules if rule.direction == "Outbound"} | taken
+    used = {rule.priority for rule in group.standing if rule.direction == "Outbound"} | taken
     start = min(max(wanted, FIRST_PRIORITY), below - 1)
     for priority in itertools.chain(range(start, below), range(start - 1, FIRST_PRIORITY - 1, -1)):
         if priority >= FIRST_PRIORITY and priority not in used:
@@ -95,6 +95,6 @@ def unused_name(group: SecurityGroup, name: str, taken: Iterable[str] = ()) -> s
     Args:
         taken: names of rules of the same plan.
     """
-    used = {rule.name.lower() for rule in group.rules} | {each.lower() for each in taken}
+    used = {rule.name.lower() for rule in group.standing} | {each.lower() for each in taken}
     numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(each for each in numbered if each.lower() not in used)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from runbook_lib.checks.kinds import NSGS
 from runbook_lib.policy import BUILT_IN, built_in, terms
 from runbook_lib.records import (
     Change,
@@ -16,13 +17,15 @@ from runbook_lib.records import (
     ProtectedItem,
     Resource,
     ResourceGroup,
+    SecurityGroup,
     SecurityRule,
     Vault,
     key,
     material,
 )
+from runbook_lib.selection import VMS
 
-__all__ = ["EFFECTS", "ENABLING", "Draft", "is_done", "project"]
+__all__ = ["EFFECTS", "ENABLING", "Draft", "is_done", "is_gone", "project"]
 
 # Kinds of change that switch the protection of a VM on.
 ENABLING = frozenset({"protect", "resume", "protect-again"})
@@ -95,12 +98,34 @@ def is_done(inventory: Inventory, change: Change) -> bool:
             for vm in change.facts["vm_ids"]
         )
     now = inventory.find(change.target)
-    if now is None:
+    if now is None or _has_failed(now, change):
         return False
     draft = Draft(inventory)
     draft.make(change)
     then = draft.find(change.target)
     return then is not None and material(now) == material(then)
+
+
+def is_gone(inventory: Inventory, change: Change) -> bool:
+    """
+    Tell whether the VMs or the NSG that *change* is about are no longer there, so that it can never be made.
+    """
+    body = change.body.get("properties", {})
+    vms = change.facts["vm_ids"] if change.kind == "discover" else [body.get("sourceResourceId")]
+    if any(vms):
+        return not any(key(vm) in inventory.vms or inventory.unread_under(vm, VMS) for vm in vms)
+    target = change.target
+    is_rule = change.kind in ("add-security-rule", "add-range-rule", "update-range-rule")
+    return is_rule and key(target) not in inventory.nsgs and not inventory.unread_under(target, NSGS)
+
+
+def _has_failed(now: Resource, change: Change) -> bool:
+    """
+    Tell whether the service says that it could not make what *change* is to make.
+    """
+    if isinstance(now, SecurityGroup):
+        return any(rule.failed and rule.name.lower() == change.facts["rule"].lower() for rule in now.rules)
+    return isinstance(now, Vault) and now.failed
 
 
 def _register_provider(world: Draft, change: Change) -> None:
@@ -116,6 +141,7 @@ def _create_vault(world: Draft, change: Change) -> None:
     there = world.get("vaults", change.target)
     if there and there.location == change.body["location"]:
         # Made by an earlier try, perhaps configured since: creating it again would take that back.
+        world.put("vaults", replace(there, failed=False))
         return
     vault = Vault(
         id=change.target,

@@ -135,7 +135,7 @@ def _note_priority(notes: Notes, group: SecurityGroup, denial: Decision, priorit
     Say why the guide's priority is not taken, and which is.
     """
     facts = {"nsg": group.name, "wanted": str(PROXY_PRIORITY), "priority": str(priority)}
-    holder = next((r for r in group.rules if r.direction == "Outbound" and r.priority == PROXY_PRIORITY), None)
+    holder = next((r for r in group.standing if r.direction == "Outbound" and r.priority == PROXY_PRIORITY), None)
     if holder:
         add_note(notes, id="priority_taken", rule=holder.name, **facts)
     else:

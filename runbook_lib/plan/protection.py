@@ -14,7 +14,7 @@ from runbook_lib.checks.prerequisites import ENABLING_FAILED
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import MOST_VMS, Place, entry_of, held_of, policy_type
-from runbook_lib.plan.wanted import Job, Notes, Wanted, add_note, by_vault, subscription_name
+from runbook_lib.plan.wanted import Job, Notes, Wanted, add_note, by_vault, lacking, subscription_name
 from runbook_lib.policy import described, differences, is_built_in
 from runbook_lib.records import Change, Inventory, ProtectedItem, VirtualMachine, key
 from runbook_lib.selection import select
@@ -228,7 +228,7 @@ def _requests(world: Inventory, wanted: Wanted, job: Job, vault_id: str, *, lock
     """
     policy_id = f"{vault_id}/backupPolicies/{job.place.policy_name}"
     kind = job.kind
-    reads = [job.vm.id, vault_id]
+    reads = [job.vm.id, vault_id, *lacking(wanted.before, job.vm.subscription)]
     facts: dict[str, Any] = {
         "vm": job.vm.name,
         "group": world.group_name(job.vm),

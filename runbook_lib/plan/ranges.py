@@ -140,7 +140,7 @@ def _in_group(
     """
     Add what *group* has and does; None where it lets the packets through without rules of ours.
     """
-    ours = tuple(rule for rule in group.rules if _is_ours(rule, each.tag))
+    ours = tuple(rule for rule in group.standing if _is_ours(rule, each.tag))
     # Nobody can tell offline whether the addresses of one service are those of another.
     without = replace(group, rules=tuple(rule for rule in group.rules if not any(_is_ours(rule, tag) for tag in TAGS)))
     decision = worst(tracer, without, senders, service)
@@ -230,4 +230,4 @@ def _change(
 
 
 def _held(group: SecurityGroup) -> int:
-    return sum(len(rule.destinations) for rule in group.rules)
+    return sum(len(rule.destinations) for rule in group.standing)

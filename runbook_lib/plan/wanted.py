@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from runbook_lib.checks.kinds import RECOVERY_SERVICES
 from runbook_lib.parameters import Parameters
 from runbook_lib.placement import Place
 from runbook_lib.records import Inventory, VirtualMachine, key, subscription_of
 
-__all__ = ["Job", "Notes", "Wanted", "add_note", "by_vault", "subscription_name"]
+__all__ = ["Job", "Notes", "Wanted", "add_note", "by_vault", "lacking", "subscription_name"]
 
 # Sentences (`note.<id>`) and their facts, on what the plan leaves as it is.
 Notes = list[dict[str, Any]]
@@ -87,6 +88,14 @@ def by_vault(jobs: Iterable[Job]) -> dict[str, list[Job]]:
     for job in jobs:
         found.setdefault(key(job.vault_id), []).append(job)
     return {own[0].vault_id: own for own in found.values()}
+
+
+def lacking(world: Inventory, subscription: str) -> tuple[str, ...]:
+    """
+    Return the id of the resource provider of Azure Backup in a subscription that has it not registered.
+    """
+    provider = world.providers.get(key(f"/subscriptions/{subscription}/providers/{RECOVERY_SERVICES}"))
+    return (provider.id,) if provider and provider.registration_state.lower() != "registered" else ()
 
 
 def subscription_name(world: Inventory, arm_id: str) -> str:

@@ -123,6 +123,7 @@ class Vault(Resource):
         policies_read: whether its policies could be listed.
         other_policies: names of its policies for other workloads than Azure VMs.
         jobs_read: whether its running backup jobs were listed; they are for vaults that hold a selected VM only.
+        failed: whether the service says that making it failed: it is still to be made.
     """
 
     location: str
@@ -135,6 +136,7 @@ class Vault(Resource):
     policies_read: bool = field(default=True, metadata=VOLATILE)
     other_policies: tuple[str, ...] = field(default=(), metadata=VOLATILE)
     jobs_read: bool = field(default=False, metadata=VOLATILE)
+    failed: bool = field(default=False, metadata=VOLATILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +239,7 @@ class Inventory:
 
     Attributes:
         read_at: by the service's own clock (its `Date` header), never this machine's.
+        sought: ids of the VMs that the run selected when it began; what is not among `vms` is gone, or was not read.
     """
 
     read_at: datetime
@@ -262,6 +265,7 @@ class Inventory:
     locks: dict[str, Lock] = field(default_factory=dict)
     service_tags: dict[str, ServiceTagsList] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
+    sought: tuple[str, ...] = ()
 
     def derive(self, asked: object, what: str, make: Callable[[], T]) -> T:
         """

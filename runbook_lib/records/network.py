@@ -4,9 +4,9 @@ Microsoft.Network's things, as far as the runbook looks at them. Imports the sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from runbook_lib.records.base import Resource
+from runbook_lib.records.base import VOLATILE, Resource
 
 __all__ = [
     "IpConfiguration",
@@ -92,6 +92,7 @@ class SecurityRule:
         source_ports: likewise; none are any.
         source_asg_ids: application security groups that stand for the addresses of their members.
         destination_asg_ids: likewise.
+        failed: whether the service says that making it failed: it is still to be made.
     """
 
     name: str
@@ -105,6 +106,7 @@ class SecurityRule:
     source_ports: tuple[str, ...] = ()
     source_asg_ids: tuple[str, ...] = ()
     destination_asg_ids: tuple[str, ...] = ()
+    failed: bool = field(default=False, metadata=VOLATILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,15 @@ class SecurityGroup(Resource):
 
     location: str
     rules: tuple[SecurityRule, ...] = ()
+
+    @property
+    def standing(self) -> tuple[SecurityRule, ...]:
+        """
+        The rules but those that were to allow something and that the service could not make.
+
+        Nobody can tell whether a denial that it could not make holds, so it counts.
+        """
+        return tuple(rule for rule in self.rules if not (rule.failed and rule.access == "Allow"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,6 +129,8 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
     if outcome["applied"]:
         counted = {name: outcome["changes"].get(name, 0) for name in OUTCOMES}
         lines.append(say("say.changes", language, **counted))
+        if gone := outcome["changes"].get("gone", 0):
+            lines.append(say("say.changes_gone", language, count=gone))
         told = [
             f"{each['step']} {say('outcome.' + each['outcome'], language)}: {each['change']}: {each['why']}"
             for each in outcome["failures"]
@@ -145,6 +147,7 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         lines.append(irreversible(outcome["irreversible"], language))
     lines += outcome["notes"]
     lines += _rights(outcome["rights"], language)
+    lines += _cut([each["why"] for each in outcome["missing"]], "outcome.json", language)
     lines += [
         say("say.unread", language, what=gap["what"], scope=gap["scope"], code=gap["code"]) for gap in outcome["unread"]
     ]

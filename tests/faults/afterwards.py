@@ -1,5 +1,5 @@
 """
-What follows on a job that met a fault: a rerun at once, and a third run.
+What follows on a job that met a fault: a rerun at once where it did not end whole, and one that has no work.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ __all__ = ["afterwards"]
 
 def afterwards(cell: Cell, ended: Ended, stages: Stages, home: Path, sandbox: Sandbox, watch: Watch) -> Iterator[str]:
     """
-    Run the job again, without the fault: the same run if it was left open, else a new one. Then a third time.
+    Run the job again, without the fault: the same run if it was left open, a new one if it was sealed short; then once
+    more. One that came to its end whole in spite of the fault is run once more only.
     """
     asked = ASKED[cell.call.stage]
     gone = cell.form.gone if cell.form else ""
     stage, wanted = stages.get(cell.call.stage), stages.get(cell.call.stage, gone)
     with chained(sandbox.path, watch):
         # Of parameters that were refused the command leaves no folder.
-        again = begin(home / "again", asked) if ended.sealed or ended.code == 2 else resume(ended.folder)
-        yield from whole(again, selected(cell.call.stage) - {gone.lower()})
+        if ended.code == 0:
+            again = ended
+        elif ended.sealed or ended.code == 2:
+            again = begin(home / "again", asked)
+        else:
+            again = resume(ended.folder)
+        yield from whole(again, selected(cell.call.stage) - {gone.lower()}, gone)
         if settled(sandbox) != wanted.digest:
             yield "state: not what a run without faults makes"
         log = sandbox.requests(stage.last)

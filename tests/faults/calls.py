@@ -66,6 +66,7 @@ CALLS = (
     Call(name="subscriptions", does="list", path="^/subscriptions$"),
     Call(name="provider", does="read", path=f"{_IN_SCOPE}{_RSV}$", stage="new"),
     _listed("groups", "/resourcegroups", stage="new", gone=(GROUP,)),
+    _listed("locations", "/locations"),
     _listed("vm-statuses", f"{_COMPUTE}/virtualmachines", family="compute", gone=(VM,)),
     _listed("vms", f"{_COMPUTE}/virtualmachines", family="compute", gone=(VM,), skip=1, thorough=True),
     _listed("disks", f"{_COMPUTE}/disks", family="compute"),
@@ -85,6 +86,7 @@ CALLS = (
     Call(name="permissions", does="ask", path=r"/microsoft\.authorization/permissions$"),
     Call(name="roles", does="ask", path=r"/microsoft\.authorization/roledefinitions$"),
     Call(name="features", does="ask", method="POST", path="/backupvalidatefeatures$", family="backup"),
+    Call(name="backup-status", does="ask", method="POST", path="/backupstatus$", family="backup"),
     Call(name="prevalidate", does="ask", method="POST", path="/backupprevalidateprotection$", family="backup"),
     Call(
         name="effective-rules",

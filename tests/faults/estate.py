@@ -46,6 +46,7 @@ _OLD_VMS = tuple(
     f"/subscriptions/{ONE}/resourceGroups/{group}/{_MACHINES}/{name}"
     for group, name in (("rg-edge-prod", "vm-proxy"), ("rg-shop-prod", "web01"))
 )
+_BALANCER = f"/subscriptions/{ONE}/resourcegroups/rg-platform-prod/providers/microsoft.network/loadbalancers/lbi-queue"
 _OWN = {
     "redundancy": "LocallyRedundant",
     "policy_name": "daily-19",
@@ -78,7 +79,8 @@ def small() -> Estate:
     """
     whole = read_estate("contoso")
     chosen = selected("ready")
-    vms = [body for body in whole.resources if body["id"].lower() in chosen]
+    bodies = {body["id"].lower(): _lent(body, whole) for body in whole.resources}
+    vms = [bodies[each] for each in sorted(chosen)]
     said = json.dumps(vms, ensure_ascii=False).lower()
     groups = {_group(body["id"]) for body in vms}
 
@@ -94,14 +96,32 @@ def small() -> Estate:
             return key.startswith(OLD_VAULT.lower()) and not kind.endswith("/backupjobs")
         if kind == "microsoft.resources/resourcegroups":
             return key in groups or OLD_VAULT.lower().startswith(f"{key}/")
-        return kind.startswith("microsoft.network/") and _group(key) in groups
+        return key == _BALANCER or (kind.startswith("microsoft.network/") and _group(key) in groups)
 
     return replace(
         whole,
         name="small",
-        resources=tuple(body for body in whole.resources if belongs(body)),
+        resources=tuple(body for body in bodies.values() if belongs(body)),
         status={vm: view for vm, view in whole.status.items() if vm in chosen},
     )
+
+
+def _lent(body: dict[str, Any], whole: Estate) -> dict[str, Any]:
+    """
+    Give web01 the data disk of another VM, and a place behind its load balancer: what refers to such is read.
+    """
+    name = body["id"].lower().rsplit("/", 1)[-1]
+    if name == "web01":
+        other = next(each for each in whole.resources if each["id"].lower().endswith("/virtualmachines/sql01"))
+        disks = other["properties"]["storageProfile"]["dataDisks"][:1]
+        profile = {**body["properties"]["storageProfile"], "dataDisks": disks}
+        return {**body, "properties": {**body["properties"], "storageProfile": profile}}
+    if name == "web01-nic":
+        first, *more = body["properties"]["ipConfigurations"]
+        pool = {"id": f"{_BALANCER}/backendAddressPools/queue"}
+        first = {**first, "properties": {**first["properties"], "loadBalancerBackendAddressPools": [pool]}}
+        return {**body, "properties": {**body["properties"], "ipConfigurations": [first, *more]}}
+    return body
 
 
 def _group(arm_id: str) -> str:

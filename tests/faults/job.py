@@ -126,7 +126,7 @@ class Ended:
 
 
 class _NoKernel:
-    def shutdown_kernel(self, *, now: bool) -> None:
+    def stop(self) -> None:
         """
         Do nothing: there is none.
         """
@@ -159,7 +159,7 @@ def chained(sandbox: Path, watch: Watch, *, asks: bool = False) -> Iterator[None
         patch.setenv("RUNBOOK_STATE", str(sandbox.parent / "state"))
         patch.setattr(Sandbox, "transport", lambda own: _Door(plain(own), watch))
         patch.setattr(chain, "_execute", _execute(asks))
-        patch.setattr(chain, "start_kernel", lambda _: _NoKernel())
+        patch.setattr(chain, "Kernel", lambda _: _NoKernel())
         yield
 
 

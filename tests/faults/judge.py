@@ -72,13 +72,18 @@ def silent(log: Log) -> Iterator[str]:
     yield from (f"third: {each['method']} {each['path']}" for each in log if each["writes"])
 
 
-def whole(ended: Ended, vms: set[str]) -> Iterator[str]:
+def whole(ended: Ended, vms: set[str], gone: str) -> Iterator[str]:
     """
     Find what a run that had no faults lacks: it is done, sealed and verified, and each VM has its verdict.
+
+    Args:
+        gone: what was taken away: a VM that the run had selected by then is named, and keeps it from being whole.
     """
-    if ended.code != 0:
+    missing = [(key(each["vm"]), each["case"]) for each in (ended.outcome or {}).get("missing", ())]
+    wanted = (3, [(gone.lower(), "gone")]) if missing else (0, [])
+    if wanted != (ended.code, missing):
         yield f"rerun: exit {ended.code} {ended.error or _counts(ended)}"
-    if ended.code == 0 and not evidence.verify(ended.folder).accepted:
+    if ended.code in (0, 3) and not evidence.verify(ended.folder).accepted:
         yield "rerun: its evidence is not accepted"
     found = Counter(key(each["vm"]) for each in (ended.outcome or {}).get("verdicts", ()))
     if found != Counter(vms):
@@ -116,10 +121,13 @@ def _verdicts(ended: Ended, outcome: dict[str, Any], vms: set[str]) -> Iterator[
     if strange := set(found) - vms:
         yield f"verdicts: on {sorted(strange)}, which was not selected"
     unread = [key(each["scope"]) for each in outcome["unread"] if each["what"] == VMS]
-    lost = [vm for vm in vms - set(found) if not any(vm.startswith(scope) for scope in unread)]
+    missing = {key(each["vm"]) for each in outcome["missing"]}
+    lost = [vm for vm in vms - set(found) - missing if not any(vm.startswith(scope) for scope in unread)]
     if lost:
-        yield f"verdicts: none on {sorted(lost)}, and nothing says that it was not read"
-    short = lost or unread or any(each["verdict"] not in _THERE for each in outcome["verdicts"])
+        yield f"verdicts: none on {sorted(lost)}, and nothing says what became of it"
+    if both := missing & set(found):
+        yield f"verdicts: on {sorted(both)}, which are said to be missing"
+    short = lost or unread or missing or any(each["verdict"] not in _THERE for each in outcome["verdicts"])
     if ended.code == 0 and short:
         yield f"exit: 0, and not all are there: {_counts(ended)}"
 

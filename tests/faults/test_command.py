@@ -34,18 +34,14 @@ def _protecting(log: Log) -> bool:
     return any("/protecteditems/" in change for change in effective(log))
 
 
-def _making(log: Log) -> bool:
-    return bool(effective(log))
-
-
 def _planning(log: Log) -> bool:
     return len(log) > 60
 
 
 @pytest.mark.parametrize(
     ("moment", "kernel"),
-    [(_planning, True), (_planning, False), (_making, False), (_protecting, False)],
-    ids=["its-kernel-while-planning", "while-planning", "after-the-first-write", "while-protecting"],
+    [(_planning, True), (_protecting, False)],
+    ids=["its-kernel-while-planning", "while-protecting"],
 )
 def test_a_killed_command_is_resumed(moment: Callable[[Log], bool], kernel: bool, stages: Stages, home: Path) -> None:
     """

@@ -17,11 +17,12 @@ from itertools import zip_longest
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from runbook_lib.arm.apply.operations import Operation, OperationFailed, ask, begun
-from runbook_lib.arm.apply.readback import items_of, leaves_trace, what_became
+from runbook_lib.arm.apply.readback import is_under_way, items_of, leaves_trace, what_became
 from runbook_lib.arm.apply.writers import WRITERS
 from runbook_lib.arm.patience import PASSING, backoff
 from runbook_lib.arm.pipeline import public_url
 from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.journal import redacted
 from runbook_lib.plan import is_done
 from runbook_lib.records import Change, Inventory, key, subscription_of
 
@@ -135,10 +136,11 @@ class Batch:
         Apply *changes* and yield how each ended.
 
         Args:
-            sent_before: digests of those that an earlier try may have sent: they are looked for first.
+            sent_before: digests of those that an earlier try may have sent: they are looked for first, as are those
+                that the service is working on, whoever asked for it.
         """
         for change in _in_turns(changes):
-            if change.sha256 in sent_before and leaves_trace(change):
+            if (change.sha256 in sent_before and leaves_trace(change)) or is_under_way(self._world, change):
                 now = self._session.clock()
                 self._flying.append(_Flight(change=change, state="lost", first=now, since=now, due=now, tries=1))
             else:
@@ -206,7 +208,7 @@ class Batch:
         except HttpResponseError as error:
             return self._refused(flight, error)
         except AzureError as error:
-            return self._lost(flight, type(error).__name__, error.message)
+            return self._lost(flight, type(error).__name__, redacted(error.message))
         except ValueError as error:
             # The answer is no JSON, or not about what was written.
             return self._lost(flight, "MalformedBody", str(error))
@@ -216,7 +218,7 @@ class Batch:
         return replace(flight, state="running", operation=operation, since=now, due=now + operation.pause)
 
     def _refused(self, flight: _Flight, error: HttpResponseError) -> Applied | _Flight:
-        code, message = code_of(error), (error.error.message if error.error else error.message) or ""
+        code, message = code_of(error), redacted((error.error.message if error.error else error.message) or "")
         if error.status_code == 429:
             # Longer than anybody waits: nothing was done, and nothing more is sent in this run.
             self._stopped = (code, message)

@@ -13,6 +13,7 @@ from typing import Any
 from azure.core.rest import HttpResponse
 
 from runbook_lib.arm.session import ArmError, Session, pause_of
+from runbook_lib.journal import redacted
 
 __all__ = ["Operation", "OperationFailed", "ask", "begun", "is_broken", "is_running"]
 
@@ -26,9 +27,9 @@ class OperationFailed(Exception):
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
         self.code = code
-        self.message = message
+        self.message = redacted(message)
+        super().__init__(f"{code}: {self.message}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

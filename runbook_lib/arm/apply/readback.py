@@ -15,7 +15,7 @@ from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.plan import is_done
 from runbook_lib.records import Change, Inventory, Resource, key
 
-__all__ = ["items_of", "leaves_trace", "what_became"]
+__all__ = ["is_under_way", "items_of", "leaves_trace", "what_became"]
 
 Json = dict[str, Any]
 
@@ -25,6 +25,14 @@ def leaves_trace(change: Change) -> bool:
     Tell whether a change can be read back; discovery cannot.
     """
     return change.kind in _READERS
+
+
+def is_under_way(world: Inventory, change: Change) -> bool:
+    """
+    Tell whether a provider is being registered: that may take longer than the run that asked for it.
+    """
+    provider = world.providers.get(key(change.target))
+    return provider is not None and is_running({"registrationState": provider.registration_state})
 
 
 def what_became(session: Session, world: Inventory, change: Change) -> str:

@@ -154,7 +154,7 @@ def _about(group: Same[SecurityGroup], receiver: tuple[Any, ...]) -> tuple[tuple
     packet = Packet(address="", **dict(zip(_RECEIVER, receiver, strict=True)))
     covers = _covers_platform if packet.destination == WIRESERVER else _covers_receiver
     found: list[tuple[SecurityRule, bool]] = []
-    outgoing = (rule for rule in (*group.value.rules, *_DEFAULTS) if rule.direction == "Outbound")
+    outgoing = (rule for rule in (*group.value.standing, *_DEFAULTS) if rule.direction == "Outbound")
     for rule in sorted(outgoing, key=lambda each: each.priority):
         if not _takes(rule, packet):
             continue

@@ -192,11 +192,10 @@ class _Reporter:
 
 def _execute(name: str, asked: Parameters, folder: RunFolder, kernel: Kernel, progress: Callable[[str], None]) -> None:
     import papermill
-    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.iorw import load_notebook_node
 
-    from runbook_lib.executing import declared_parameters
+    from runbook_lib.executing import DeadKernelError, declared_parameters
 
     progress(say("say.progress_notebook", asked.language, notebook=name))
     source = notebook_path(name)

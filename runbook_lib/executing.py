@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
@@ -19,7 +20,7 @@ from runbook_lib.folder import GIVEN, SUPERVISED
 from runbook_lib.kernel import Kernel, environment, transport
 from runbook_lib.parameters import build
 
-__all__ = ["declared_parameters", "execute"]
+__all__ = ["DeadKernelError", "declared_parameters", "execute"]
 
 # papermill writes the notebook before and after each of its cells; once a second is as good for whoever looks on.
 _SAVE_EVERY = 1.0
@@ -63,6 +64,8 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
             settings |= transport()
             super().execute_managed_notebook(nb_man, kernel_name, **settings)
             return
+        if not shared_kernel.manager.is_alive():
+            raise DeadKernelError("Kernel died")
         shared_kernel.reset()
         known = {"log_output", "stdout_file", "stderr_file", "store_widget_state", "coalesce_streams"}
         kept = {name: value for name, value in settings.items() if name in known}

@@ -16,7 +16,6 @@ from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
-from nbclient.exceptions import DeadKernelError
 
 __all__ = ["Kernel", "environment", "transport"]
 
@@ -62,12 +61,7 @@ class Kernel:
     def reset(self) -> None:
         """
         Forget the last notebook's names and begin to count from 1 again; the first time, wait until it is up.
-
-        Raises:
-            DeadKernelError: there is no kernel any more.
         """
-        if not self.manager.is_alive():
-            raise DeadKernelError("Kernel died")
         if not self._ready:
             self.client.wait_for_ready(timeout=120)
             self._ready = True

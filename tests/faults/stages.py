@@ -81,6 +81,7 @@ class Stages:
     def __init__(self, place: Path) -> None:
         self._place = place
         self._known: dict[tuple[str, str], Stage] = {}
+        self._late: dict[tuple[str, str], str] = {}
 
     def get(self, name: str, gone: str = "") -> Stage:
         """
@@ -92,6 +93,22 @@ class Stages:
         if (name, gone) not in self._known:
             self._known[name, gone] = self._made(name, gone)
         return self._known[name, gone]
+
+    def ends(self, name: str, gone: str) -> set[str]:
+        """
+        Return the digests of the states that a job may end in: without *gone* from the beginning, or only at the end.
+        """
+        known = {self.get(name, gone).digest}
+        return known | {self._without(self.get(name), gone)} if gone else known
+
+    def _without(self, stage: Stage, gone: str) -> str:
+        if (stage.name, gone) not in self._late:
+            copy = stage.path.with_name("late.sqlite")
+            shutil.copy(stage.path.with_name("copy.sqlite"), copy)
+            with opened(copy) as sandbox:
+                _take_away(sandbox, gone)
+                self._late[stage.name, gone] = settled(sandbox)
+        return self._late[stage.name, gone]
 
     def scene(self, call: Call) -> Scene:
         """

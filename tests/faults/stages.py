@@ -76,12 +76,16 @@ def settled(sandbox: Sandbox) -> str:
 class Stages:
     """
     The states by name, each made when it is first asked for.
+
+    Attributes:
+        silent: stages and digests of states in which a job was seen to change nothing.
     """
 
     def __init__(self, place: Path) -> None:
         self._place = place
         self._known: dict[tuple[str, str], Stage] = {}
         self._late: dict[tuple[str, str], str] = {}
+        self.silent: set[tuple[str, str]] = set()
 
     def get(self, name: str, gone: str = "") -> Stage:
         """

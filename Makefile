@@ -67,6 +67,7 @@ bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.calls
 	PYTHONPATH=tests $(BIN)/python -m bench.chain
 	PYTHONPATH=tests $(BIN)/python -m bench.size
+	PYTHONPATH=tests $(BIN)/python -m bench.protect
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules tests/clients/node_modules

@@ -95,9 +95,13 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None], giv
     with environment({CHAINED: "1", SUPERVISED: "1"}):
         kernel = Kernel(out.resolve().parent)
         try:
-            for name in NOTEBOOKS[:-1]:
-                _execute(name, replace(asked, apply=False), folder, kernel, progress)
-            stopped = _apply(asked, folder, progress) if asked.apply else None
+            # What was approved and interrupted goes on as it is; if the world has moved since, it is planned anew.
+            going_on = asked.apply and folder.interrupted
+            stopped = _apply(asked, folder, progress, folder.plan()) if going_on else None
+            if not going_on or isinstance(stopped, Drift):
+                for name in NOTEBOOKS[:-1]:
+                    _execute(name, replace(asked, apply=False), folder, kernel, progress)
+                stopped = _apply(asked, folder, progress) if asked.apply else None
             _execute(NOTEBOOKS[-1], asked, folder, kernel, progress)
         finally:
             kernel.stop()
@@ -144,15 +148,20 @@ def _moved(each: Difference, language: str) -> str:
     )
 
 
-def _apply(asked: Parameters, folder: RunFolder, progress: Callable[[str], None]) -> RunbookError | None:
+def _apply(
+    asked: Parameters, folder: RunFolder, progress: Callable[[str], None], saved: Plan | None = None
+) -> RunbookError | None:
     """
     Apply the plan step by step; return what stopped it, if a step was refused.
+
+    Args:
+        saved: the plan that an earlier try has begun to apply; None where one is to be made.
     """
     from runbook_lib.run import Run
 
     run = Run(folder, asked)
-    plan = run.plan
-    if folder.given_plan() is None:
+    plan = saved or run.plan
+    if saved is None and folder.given_plan() is None:
         folder.save_plan(plan)
     numbers = [step.number for step in plan.steps]
     progress(say("say.progress_apply", asked.language, steps=", ".join(numbers), count=len(plan.changes)))

@@ -163,6 +163,16 @@ class RunFolder:
         """
         return self.state().get("applies") is True
 
+    @property
+    def interrupted(self) -> bool:
+        """
+        Whether the run was walked through, its plan approved, and not all of it applied: that plan is to go on.
+        """
+        walked = set(NOTEBOOKS[:-1]) <= set(self.state()["visited"])
+        return (
+            walked and self.plan() is not None and any(each["entry"] == "approved" for each in self.journal.entries())
+        )
+
     def begin(self, *, applies: bool, given: Plan | None = None) -> None:
         """
         Note whether this run is to apply its plan, for the evidence and for whoever resumes it.

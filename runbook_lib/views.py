@@ -190,7 +190,7 @@ class Views(State):
         Show how far packets of each network interface come: NSGs, route and way out, for each destination.
         """
         tracer = Tracer(self.inventory)
-        found = [path for vm in self.chosen for path in tracer.paths(vm, destinations(self.asked))]
+        found = (path for vm in self.chosen for path in tracer.paths(vm, destinations(self.asked)))
         return self._cut("truth-table", render.truth_table(self.inventory, found, self.asked.language))
 
     def compare_effective(self) -> render.Table:

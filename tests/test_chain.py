@@ -4,19 +4,22 @@ Headless: the whole chain through the command line, plain papermill, and our eng
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import papermill
 import pytest
 from click.testing import CliRunner, Result
-from support import writes
+from support import RunMaker, writes
 
 from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters
+from runbook_lib.evidence import ATTESTATION
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.sandbox import Fault, Sandbox
 
@@ -131,6 +134,40 @@ def test_json_output_is_the_outcome_alone(contoso: Sandbox, tmp_path: Path) -> N
     assert [] == writes(contoso)
 
 
+def test_a_chain_that_only_plans_reads_the_estate_once(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Eight notebooks share what the first one read, and it is what they found afterwards as well.
+    """
+    folder = tmp_path / "r"
+    _runbook("run", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
+    lists = Counter(each["path"].lower() for each in contoso.requests() if each["path"].endswith("virtualMachines"))
+
+    # Of each subscription the VMs, and their status.
+    assert {2} == set(lists.values())
+    assert (folder / "inventory-before.json").read_bytes() == (folder / "inventory-after.json").read_bytes()
+    assert 0 == _runbook("verify", str(folder)).exit_code
+
+
+def test_long_tables_are_whole_in_files_that_the_attestation_covers(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Also on standard output, where a large estate would be tens of thousands of lines.
+    """
+    monkeypatch.setattr("runbook_lib.render.sinks.MOST_ROWS", 3)
+    monkeypatch.setattr("runbook_lib.render.MOST_ROWS", 3)
+    folder = tmp_path / "r"
+    result = _runbook("run", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
+    rows = (folder / "tables" / "comparison.csv").read_text(encoding="utf-8").splitlines()
+    planned = (folder / "tables" / "plan.csv").read_text(encoding="utf-8").splitlines()
+    sealed = json.loads(base64.b64decode(json.loads((folder / ATTESTATION).read_text())["payload"]))["subject"]
+
+    assert "(the worst 3 of 7 rows; all of them: tables/comparison.csv)" in result.stdout
+    assert f"(first 3 of {len(planned) - 1} rows; all of them: tables/plan.csv)" in result.stdout
+    assert 8 == len(rows)
+    assert {"tables/comparison.csv", "tables/plan.csv"} <= {each["name"] for each in sealed}
+
+
 def test_an_interrupted_run_is_incomplete_until_it_is_resumed(contoso: Sandbox, tmp_path: Path) -> None:
     """
     A run that fails leaves no seal; `resume` finishes it and the evidence verifies.
@@ -145,10 +182,32 @@ def test_an_interrupted_run_is_incomplete_until_it_is_resumed(contoso: Sandbox, 
     assert 1 == _runbook("verify", str(folder)).exit_code
 
     contoso.clear_faults()
+    walked = (folder / "04_select_vms.ipynb").read_bytes()
     second = _runbook("resume", str(folder))
 
     assert 0 == second.exit_code, second.output
     assert 0 == _runbook("verify", str(folder)).exit_code
+    # The plan that was shown and approved is the one that goes on.
+    assert walked == (folder / "04_select_vms.ipynb").read_bytes()
+
+
+def test_a_run_that_is_resumed_in_a_world_that_moved_is_planned_anew(
+    contoso: Sandbox, tmp_path: Path, make_run: RunMaker
+) -> None:
+    """
+    Somebody changed a vault that the plan rests on: what is missing is planned on what is there now.
+    """
+    folder = tmp_path / "r"
+    contoso.fault(Fault(method="PUT", path="/protecteditems/.*bi01$", status=400, code="UserErrorX"))
+    first = _runbook("run", "--apply", "--out", str(folder), "-p", "vm_selector", "name:bi01")
+    other = make_run(vm_selector="name:bi01", redundancy="ZoneRedundant")
+    other.apply_plan(other.plan, ["02"])
+    contoso.clear_faults()
+    walked = (folder / "04_select_vms.ipynb").read_bytes()
+    second = _runbook("resume", str(folder))
+
+    assert (5, 0) == (first.exit_code, second.exit_code), second.output
+    assert walked != (folder / "04_select_vms.ipynb").read_bytes()
 
 
 @pytest.mark.parametrize(

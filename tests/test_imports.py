@@ -47,7 +47,7 @@ GATES = {
     "ipywidgets": ("ui",),
     "IPython": ("ui",),
     "papermill": ("chain", "engine", "executing"),
-    "nbclient": ("executing",),
+    "nbclient": ("chain", "executing", "kernel"),
     "nbformat": ("executing",),
     "jupyter_client": ("kernel",),
     "pandas": ("render",),

@@ -5,6 +5,7 @@ Records and their JSON form: what is written is read back, what is no record is 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -380,3 +381,14 @@ def test_a_naive_time_never_gets_into_a_record_from_a_file() -> None:
 
     with pytest.raises(ValueError, match="last_backup_time: a time without its zone"):
         decode(ProtectedItem, written)
+
+
+@given(_JSON)
+def test_a_digest_is_that_of_the_canonical_form_however_large(document: Any) -> None:
+    """
+    It is taken piece by piece, and is the same as of one text.
+    """
+    for value in (document, [document] * 150, {str(number): document for number in range(150)}):
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+        assert hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest() == digest(value)

@@ -36,6 +36,7 @@ from runbook_lib.checks.network import SERVICES, Comparison, Decision, Hop, Trac
 from runbook_lib.plan import Difference, diff, project, ranges
 from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.render import Lines, Table, csv_cell, escape, plain
+from runbook_lib.render.sinks import MOST_CHARACTERS, MOST_ROWS
 from runbook_lib.rights import Right
 from runbook_lib.scripts import File
 
@@ -470,3 +471,75 @@ def test_no_table_obeys_a_name(name: str, world: Inventory, tmp_path: Path) -> N
     if isinstance(shown, Table):
         shown.write_csv(tmp_path / "t.csv")
         assert set() == commanding((tmp_path / "t.csv").read_text(encoding="utf-8"))
+
+
+# --- long tables --------------------------------------------------------------------------------------------------
+
+
+def _long(rows: int = MOST_ROWS + 50) -> Table:
+    values = [{"vm": f"vm-{number:04}", "why": "w"} for number in range(rows)]
+    return Table(
+        "Readiness", ("vm", "why"), values, LANGUAGE, ranks=[int(number < rows - 10) for number in range(rows)]
+    )
+
+
+def test_a_long_table_shows_its_worst_rows_and_says_where_all_are() -> None:
+    """
+    In HTML as in text, and the file that it names has every row in its own order.
+    """
+    table = _long()
+    table.whole = "tables/04-readiness.csv"
+    said = f"Readiness (the worst {MOST_ROWS} of {MOST_ROWS + 50} rows; all of them: tables/04-readiness.csv)"
+    lines = table.text().splitlines()
+
+    assert table.is_long
+    assert said == lines[0]
+    assert said in table.html()
+    assert MOST_ROWS == len(lines) - 3 == table.html().count('<tr><th scope="row"')
+    assert [f"vm-{MOST_ROWS + 40 + place:04}  w" for place in range(10)] == lines[3:13]
+    assert "vm-0000  w" == lines[13]
+
+
+def test_a_long_table_without_a_file_is_shown_whole() -> None:
+    """
+    Nothing is cut silently.
+    """
+    table = _long()
+
+    assert "Readiness" == table.text().splitlines()[0]
+    assert MOST_ROWS + 50 == len(table.text().splitlines()) - 3
+
+
+def test_a_table_that_fits_is_shown_whole_in_its_own_order() -> None:
+    """
+    Whether or not a file has it too.
+    """
+    table = _long(MOST_ROWS)
+    table.whole = "tables/x.csv"
+
+    assert not table.is_long
+    assert "Readiness" == table.text().splitlines()[0]
+    assert "vm-0000  w" == table.text().splitlines()[3]
+
+
+def test_rows_of_long_texts_count_for_more() -> None:
+    """
+    What is shown of a table stays below a few hundred kilobytes, whatever Azure's texts hold; one row is always there.
+    """
+    long = Table("t", ("vm", "why"), [{"vm": "v", "why": "x" * (MOST_CHARACTERS // 3)}] * 50, LANGUAGE)
+    longer = Table("t", ("vm", "why"), [{"vm": "v", "why": "x" * (2 * MOST_CHARACTERS)}] * 2, LANGUAGE)
+    for table in (long, longer):
+        table.whole = "tables/x.csv"
+
+    assert "(first 2 of 50 rows; all of them: tables/x.csv)" in long.text()
+    assert "(first 1 of 2 rows; all of them: tables/x.csv)" in longer.text()
+    assert len(long.html()) < 3 * MOST_CHARACTERS
+
+
+def test_one_long_cell_does_not_widen_every_row() -> None:
+    """
+    Cells are aligned up to a width; what is longer stands out alone.
+    """
+    table = Table("t", ("vm", "why"), [{"vm": "v" * 50_000, "why": "w"}, *[{"vm": "v", "why": "w"}] * 100], LANGUAGE)
+
+    assert len(table.text()) < 50_000 + 100 * 500

@@ -448,3 +448,86 @@ def test_policies_that_cannot_be_read_keep_back_the_vms_of_their_vault_alone(
 
     assert (Verdict.UNDETERMINED, ("policy-fit",)) == next(v for each, v in found.items() if each.endswith("/hr01"))
     assert {each for each in whole if "/rsv-westeurope/" not in each} == kept != set()
+
+
+# --- what is worked out once, and what is shown of much -----------------------------------------------------------
+
+
+def test_what_follows_from_an_inventory_is_worked_out_once(make_run: RunMaker) -> None:
+    """
+    Until it is read again, or something else is asked for.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    plan, found = run.plan, run.findings(run.inventory)
+
+    assert plan is run.plan
+    assert found is run.findings(run.inventory)
+    assert run.projected is run.projected
+
+    form = run.form("policy_name")
+    form.controls["policy_name"].value = "weekly-1200"
+    run.choose(form)
+
+    assert {"weekly-1200"} == {change.facts["policy"] for change in run.plan.changes if change.kind == "protect"}
+
+    form.controls["policy_name"].value = "DefaultPolicy"
+    run.choose(form)
+    again = run.read_again()
+
+    assert plan.digest == run.plan.digest
+    assert found is not run.findings(again)
+
+
+def test_a_read_of_a_changed_estate_is_judged_anew(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    What was worked out before does not outlive what it was worked out from.
+    """
+    run = make_run(vm_selector="name:bi01")
+    before = [each.verdict for each in run.verdicts(run.inventory)]
+    contoso.fault(Fault(path="recoveryservices/vaults$", status=403, code="AuthorizationFailed"))
+    run.read_again()
+
+    assert [Verdict.READY] == before
+    assert [Verdict.UNDETERMINED] == [each.verdict for each in run.verdicts(run.inventory)]
+
+
+def test_the_same_process_does_not_decode_what_it_wrote(make_run: RunMaker) -> None:
+    """
+    The next notebook of a chain gets the same inventory, and a changed file is read.
+    """
+    run = make_run(vm_selector="name:bi01")
+    kept = run.before
+    path = run.folder.path / "inventory-before.json"
+
+    assert kept is run.folder.inventory("before")
+
+    document = evidence.read_json(path)
+    document["target"]["caller"] = "somebody@else"
+    evidence.write_json(path, document)
+    changed = run.folder.inventory("before")
+
+    assert changed is not None
+    assert "somebody@else" == changed.target.caller
+
+
+def test_what_is_too_long_for_a_notebook_is_whole_beside_it(
+    make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The output names a file of the run folder with all rows; a later table of the same name gets a file of its own.
+    """
+    monkeypatch.setattr("runbook_lib.render.sinks.MOST_ROWS", 5)
+    run = make_run()
+    run.notebook = "04_select_vms"
+    readiness, again = run.readiness(), run.readiness()
+    listed, whole = run.show_findings("agent"), run.show_findings("agent", "region")
+    rows = (run.folder.path / "tables" / "04-readiness.csv").read_text(encoding="utf-8").splitlines()
+
+    assert "(the worst 5 of 43 rows; all of them: tables/04-readiness.csv)" in readiness.text()
+    assert 44 == len(rows)
+    assert ["BLOCKED"] * 5 == [line.split()[3] for line in readiness.text().splitlines()[3:8]]
+    assert readiness.text() == again.text()
+    assert ("tables/04-findings.csv", "tables/04-findings-2.csv") == (listed.whole, whole.whole)
+    assert {"04-readiness.csv", "04-findings.csv", "04-findings-2.csv"} == {
+        path.name for path in (run.folder.path / "tables").iterdir()
+    }

@@ -224,8 +224,10 @@ def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict
     }
     # These only where something refers to them.
     addresses = [each for nic in nics.values() for each in nic.ip_configurations]
-    if any(disk.id for vm in vms.values() for disk in vm.data_disks):
-        found["disks"] = lists("Microsoft.Compute/disks", "disks", machines.managed_disk)
+    if attached := {key(disk.id) for vm in vms.values() for disk in vm.disks if disk.id}:
+        disks = lists("Microsoft.Compute/disks", "disks", machines.managed_disk)
+        # Others, such as those that restores leave behind, are looked up by nobody.
+        found["disks"] = {each: disk for each, disk in disks.items() if each in attached}
     if any(each.public_ip_id for each in addresses):
         found["public_ips"] = lists("Microsoft.Network/publicIPAddresses", "network", shapes.public_ip)
     if any(each.backend_pool_ids for each in addresses):

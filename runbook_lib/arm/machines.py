@@ -69,7 +69,7 @@ def _disk(given: Json) -> Disk:
     managed = as_object(given.get("managedDisk"))
     return Disk(
         name=as_text(given.get("name")),
-        id=as_text(managed.get("id")),
+        id=id_of(managed),
         storage=as_text(managed.get("storageAccountType")),
         size_gb=as_number(given.get("diskSizeGB")),
         # Neither vhd nor managedDisk was seen too: only a vhd says that a disk is in a storage account.

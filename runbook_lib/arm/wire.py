@@ -66,7 +66,8 @@ def id_of(value: Any) -> str:
     """
     Return the id of a reference `{"id": …}`.
     """
-    return as_text(as_object(value).get("id"))
+    # One text for a resource and for all that refer to it.
+    return sys.intern(as_text(as_object(value).get("id")))
 
 
 def name_of(row: Json) -> str:
@@ -80,7 +81,7 @@ def base(row: Json) -> Json:
     """
     Return the fields of a `Resource`.
     """
-    return {"id": as_text(row.get("id")), "name": name_of(row)}
+    return {"id": sys.intern(as_text(row.get("id"))), "name": name_of(row)}
 
 
 def located(row: Json) -> Json:

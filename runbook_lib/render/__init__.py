@@ -9,7 +9,7 @@ from runbook_lib.render.estate import machine, machines, policies, unread, vault
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
 from runbook_lib.render.rights import precheck, rights
-from runbook_lib.render.sinks import Lines, Shown, Table, csv_cell, escape, plain
+from runbook_lib.render.sinks import MOST_ROWS, Lines, Shown, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
     comparison,
     diff,
@@ -29,6 +29,7 @@ from runbook_lib.render.tables import (
 )
 
 __all__ = [
+    "MOST_ROWS",
     "Lines",
     "Shown",
     "Table",

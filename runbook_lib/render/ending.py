@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runbook_lib.records import Plan, Verdict
+from runbook_lib.render import sinks
 from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
@@ -115,9 +116,13 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         }
         for each in outcome["verdicts"]
     ]
+    worst = [str(verdict) for verdict in Verdict]
+    ranks = [worst.index(row["verdict"]) for row in rows]
+    table = Table(say("caption.readiness", language, count=len(rows)), columns, rows, language, ranks=ranks)
+    table.whole = "tables/comparison.csv"
     lines = [
         say("mark.target", language, mark=outcome["target"]),
-        *Table(say("caption.readiness", language, count=len(rows)), columns, rows, language).text(width).splitlines(),
+        *table.text(width).splitlines(),
         ", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())),
     ]
     planned = [_planned(step["number"], change, language) for step in steps for change in step["changes"]]
@@ -133,7 +138,10 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         lines += _cut(told, "tables/plan.csv", language)
         lines += worse(outcome["verdicts"], language)
     elif planned:
-        lines += planned
+        lines += planned[: sinks.MOST_ROWS]
+        if len(planned) > sinks.MOST_ROWS:
+            facts = {"shown": sinks.MOST_ROWS, "count": len(planned), "file": "tables/plan.csv"}
+            lines.append(say("say.table_cut", language, **facts))
         lines.append(say("say.planned", language, count=len(planned)))
     if outcome["irreversible"]:
         lines.append(irreversible(outcome["irreversible"], language))

@@ -51,12 +51,13 @@ def truth_table(inventory: Inventory, paths: Iterable[Path], language: str) -> T
             plain.setdefault(path.vm, []).append(path)
     rows = [_row(inventory, path, language) for path in held_up]
     rows += [_folded([_row(inventory, path, language) for path in own], language) for own in plain.values()]
+    ranks = [1 if path.open is None else 0 for path in held_up] + [2] * len(plain)
     columns = ("vm", "resource_group", "nic", "destination", "decision", "route", "way_out", "needed", "guide")
     count = len(found) - len(held_up)
     notes = [say("say.truth_open", language, open=count, total=len(found)), say("say.admin_rules", language)]
     if any(path.way == "default" for path in found):
         notes.append(say("say.default_access", language))
-    return Table(say("caption.truth_table", language), columns, rows, language, notes=notes)
+    return Table(say("caption.truth_table", language), columns, rows, language, notes=notes, ranks=ranks)
 
 
 def _folded(rows: Sequence[dict[str, Any]], language: str) -> dict[str, Any]:
@@ -72,12 +73,11 @@ def _folded(rows: Sequence[dict[str, Any]], language: str) -> dict[str, Any]:
 
 def _row(inventory: Inventory, path: Path, language: str) -> dict[str, Any]:
     platform = path.destination.where == WIRESERVER
+    decided = _decision(path.nsg, path.decision, language, unread=not path.nsgs_read)
     return machine(inventory, path.vm) | {
         "nic": path.nic,
         "destination": path.destination.name,
-        "decision": say("say.not_filtered", language)
-        if platform
-        else _decision(path.nsg, path.decision, language, unread=not path.nsgs_read),
+        "decision": say("say.not_filtered", language) if platform else decided,
         "route": "" if platform else _hop(path.hop, language),
         "way_out": say(_WAYS[path.way], language),
         "needed": _needed(inventory, path, language),

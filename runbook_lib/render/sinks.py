@@ -22,7 +22,7 @@ from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
+__all__ = ["MOST_ROWS", "Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
 
 # What a notebook shows of one table: it has up to nine of them, each as HTML and as text, and stays below 5 MB.
 MOST_ROWS = 200
@@ -163,6 +163,14 @@ class Table(Shown):
                 return places[:count]
         return places[:MOST_ROWS]
 
+    def put_worst_first(self) -> None:
+        """
+        Order the rows by their ranks, not only where a beginning of them is shown.
+        """
+        ranks = self._ranks or ()
+        self.rows = [self.rows[place] for place in sorted(range(len(self.rows)), key=ranks.__getitem__)]
+        self._ranks = sorted(ranks)
+
     def _shown(self) -> tuple[str, list[list[str]]]:
         """
         Return the caption and the cells of the rows that are shown: all of them, unless a file has the others.
@@ -205,9 +213,10 @@ class Table(Shown):
         rows = [self.titles, *([plain(cell) for cell in cells] for cells in shown)]
         # One cell of a whole page must not make every row that wide.
         most = [min(max(len(row[column]) for row in rows), WIDEST) for column in range(len(self.titles))]
-        widths = _fitting(most, width)
-        lines = [line for row in rows for line in _laid_out(row, widths)]
-        lines.insert(len(_laid_out(rows[0], widths)), "  ".join("-" * each for each in widths))
+        widths = most if width is None else _fitting(most, width)
+        laid_out = [_laid_out(row, widths, wraps=width is not None) for row in rows]
+        laid_out.insert(1, ["  ".join("-" * each for each in widths)])
+        lines = list(itertools.chain.from_iterable(laid_out))
         return "\n".join([plain(caption), *lines, *notes])
 
     def write_csv(self, path: Path) -> None:
@@ -220,19 +229,19 @@ class Table(Shown):
             writer.writerows(map(csv_cell, row) for row in self.rows)
 
 
-def _fitting(widths: list[int], width: int | None) -> list[int]:
+def _fitting(widths: list[int], width: int) -> list[int]:
     """
     Narrow the widest columns until all fit into *width*, but none below what can be read.
     """
     fitting = list(widths)
-    while width is not None and sum(fitting) + 2 * (len(fitting) - 1) > width and max(fitting) > _NARROWEST:
+    while sum(fitting) + 2 * (len(fitting) - 1) > width and max(fitting) > _NARROWEST:
         fitting[fitting.index(max(fitting))] -= 1
     return fitting
 
 
-def _laid_out(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+def _laid_out(row: Sequence[str], widths: Sequence[int], *, wraps: bool) -> list[str]:
     cells = [
-        textwrap.wrap(cell, width, break_on_hyphens=False) or [""] if len(cell) > width else [cell]
+        textwrap.wrap(cell, width, break_on_hyphens=False) or [""] if wraps and len(cell) > width else [cell]
         for cell, width in zip(row, widths, strict=True)
     ]
     return [

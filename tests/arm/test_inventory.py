@@ -344,3 +344,64 @@ def test_regions_are_read_with_their_pairs(session: Session) -> None:
     assert [False, True, False] == [
         inventory.without_pair(one, each) for each in ("westeurope", "spaincentral", "nowhere")
     ]
+
+
+# --- what is read of what -----------------------------------------------------------------------------------------
+
+
+def _asked(sandbox: Sandbox, subscription: str, since: int = 0) -> set[str]:
+    scope = f"/subscriptions/{subscription}/providers/"
+    paths = [each["path"].lower() for each in sandbox.requests(since)]
+    return {path.removeprefix(scope) for path in paths if path.startswith(scope)}
+
+
+def test_a_subscription_without_vms_is_not_asked_for_networks(session: Session, contoso: Sandbox) -> None:
+    """
+    It may hold vaults and groups; disks, interfaces and networks are of its own VMs.
+    """
+    empty = "0e0e0e0e-0000-4000-8000-000000000000"
+    estate = read_estate("contoso")
+    body = {"id": f"/subscriptions/{empty}", "subscriptionId": empty, "displayName": "Empty", "state": "Enabled"}
+    contoso.load(replace(estate, resources=(*estate.resources, {**body, "name": empty})))
+    read = read_inventory(session, Parameters())
+    network = {each for each in _asked(contoso, empty) if each.startswith(("microsoft.network/", "microsoft.compute/"))}
+
+    assert () == read.unread
+    assert {"microsoft.compute/virtualmachines"} == network
+    assert "microsoft.recoveryservices/vaults" in _asked(contoso, empty)
+
+
+def test_a_subscription_for_vaults_is_not_asked_for_its_vms(session: Session, contoso: Sandbox) -> None:
+    """
+    Vaults of another subscription need its groups and its provider, and what protects VMs there.
+    """
+    asked = build({"subscription_ids": [DEVELOPMENT], "vault_subscription": PRODUCTION})
+    read = read_inventory(session, asked)
+
+    assert "microsoft.compute/virtualmachines" not in _asked(contoso, PRODUCTION)
+    assert {DEVELOPMENT} == {vm.subscription for vm in read.vms.values()}
+    assert PRODUCTION in {group.subscription for group in read.groups.values()}
+    assert PRODUCTION in {vault.subscription for vault in read.vaults.values()}
+
+
+def test_addresses_and_balancers_are_read_where_something_refers_to_them(session: Session, contoso: Sandbox) -> None:
+    """
+    Nothing is looked up in a list that nothing names, so nobody asks for it.
+    """
+    read_inventory(session, Parameters())
+    lists = {"microsoft.network/publicipaddresses", "microsoft.network/loadbalancers"}
+
+    assert lists == _asked(contoso, PRODUCTION) & lists
+    assert {"microsoft.network/publicipaddresses"} == _asked(contoso, DEVELOPMENT) & lists
+
+
+def test_a_vault_that_holds_vms_is_known_to_be_locked(session: Session, contoso: Sandbox) -> None:
+    """
+    An item locks the replication of its vault; only a vault without one is asked whether it can still be changed.
+    """
+    read = read_inventory(session, Parameters())
+    paths = {each["path"].lower() for each in contoso.requests()}
+    asked = {each: f"{each}/backupstorageconfig/vaultstorageconfig" in paths for each in read.vaults}
+
+    assert {each: read.held_in(each) == 0 for each in asked} == asked
+    assert all(read.vaults[each].redundancy_locked is True for each, was in asked.items() if not was)

@@ -123,9 +123,9 @@ def test_protection_that_failed_is_enabled_again(
     edited("nightly01", lambda item: (item.update(never), item.pop("lastRecoveryPoint")))
     run = make_run(vm_selector="name:nightly01")
     policy = _item(run).policy_id
-    (verdict,) = run.verdicts(run.inventory, run.findings(run.inventory))
+    (verdict,) = run.verdicts(run.inventory)
     ended = _applied(run)
-    (after,) = run.verdicts(run.inventory, run.findings(run.inventory))
+    (after,) = run.verdicts(run.inventory)
 
     assert [("protect-again", "done")] == ended
     assert ("READY", "ENABLED") == (verdict.verdict.value, after.verdict.value)
@@ -170,7 +170,7 @@ def test_a_policy_stays_where_its_points_cannot_be_counted(make_run: RunMaker, c
     """
     contoso.fault(Fault(method="GET", path="/recoverypoints$", status=403, code="AuthorizationFailed"))
     run = make_run(vm_selector="name:nightly01", **SHORT)
-    (verdict,) = run.verdicts(run.inventory, run.findings(run.inventory))
+    (verdict,) = run.verdicts(run.inventory)
 
     assert () == run.plan.changes
     assert ["policy_change_unread"] == [note["id"] for note in run.plan.notes]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from builders import change, estate, planned
 
+from runbook_lib.arm.session import ArmError
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.journal import Journal
 from runbook_lib.records import digest
@@ -167,3 +168,13 @@ def test_each_line_is_plain_json_with_sorted_keys(journal: Journal) -> None:
 
     assert sorted(json.loads(line)) == list(json.loads(line))
     assert "ñ" in line
+
+
+def test_what_the_service_repeats_of_a_token_goes_no_further() -> None:
+    """
+    An error's message is kept in inventories and tables: what opens something is taken out where it comes in.
+    """
+    error = ArmError(500, "InternalServerError", "authorization: Bearer abc.def. Source: https://x/?sig=abc&sv=1")
+
+    assert "authorization: Bearer REDACTED Source: https://x/?sig=REDACTED&sv=1" == error.message
+    assert "abc" not in str(error)

@@ -424,3 +424,14 @@ def test_an_nsg_that_could_not_be_read_is_not_left_out(own: object) -> None:
     Nor is a subnet that may have one.
     """
     assert groups_of(estate(), own) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("access", ["Allow", "Deny"])
+def test_what_the_service_has_not_made_opens_nothing(access: str) -> None:
+    """
+    A rule that could not be made, or is still being made, lets nobody out; a denial may hold all the same.
+    """
+    other = rule("open", 300, "Allow") if access == "Deny" else rule("closed", 300)
+    group = nsg("nsg", rule("unmade", 200, access, unmade=True), other)
+
+    assert "Deny" == decide(group, ("10.0.0.4",), "Storage", HOME, 443).access

@@ -210,6 +210,31 @@ def test_providers_are_registered_where_vms_and_vaults_are() -> None:
     assert [ONE, TWO] == [each.target.split("/")[2] for each in made.changes if each.kind == "register-provider"]
 
 
+def test_what_azure_backup_does_rests_on_its_provider() -> None:
+    """
+    Without its provider registered a subscription takes no vault and no protection: neither is sent if that fails.
+    """
+    world = inventory(provider(state="Registering"), subscription(), vm())
+    made = planned(world)
+    needed = change(made, "register-provider").target
+
+    assert needed in change(made, "create-vault").reads
+    assert needed in change(made, "protect").reads
+
+
+@pytest.mark.parametrize(("held", "expected"), [(False, 1), (True, 0)])
+def test_a_vault_that_could_not_be_made_is_made_anew(held: bool, expected: int) -> None:
+    """
+    What the service calls failed is not adopted, unless it holds something: then it was made once.
+    """
+    there = vault(failed=True)
+    own = [item(vm("other"), there)] if held else []
+    made = planned(estate(group(), there, *policies_of(there), *own))
+
+    assert expected == kinds(made).count("create-vault")
+    assert not any(each.failed for each in project(estate(there), made.changes).vaults.values() if expected)
+
+
 def test_templates_are_filled_for_each_place() -> None:
     """
     With the region, and eight digits of the subscription.

@@ -79,6 +79,16 @@ def test_a_listed_vm_that_does_not_exist_is_an_error() -> None:
     assert ("vm_missing", gone) == (refusal.value.message, refusal.value.facts["value"])
 
 
+def test_a_selection_that_was_good_refuses_nothing_later() -> None:
+    """
+    A VM that goes missing in the middle of a run is told of; the run still comes to its end.
+    """
+    machine = vm()
+    asked = Parameters(vm_selector=machine.id)
+
+    assert () == select(replace(inventory(provider()), sought=(machine.id,)), asked)
+
+
 def test_a_region_narrows_the_selection() -> None:
     """
     In either of its spellings.

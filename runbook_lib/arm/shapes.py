@@ -218,12 +218,12 @@ def security_rule(name: str, given: Json) -> SecurityRule:
         source_ports=_both(given, "sourcePortRange", "sourcePortRanges"),
         source_asg_ids=_ids(given.get("sourceApplicationSecurityGroups")),
         destination_asg_ids=_ids(given.get("destinationApplicationSecurityGroups")),
-        failed=_has_failed(given),
+        unmade=_state(given) in ("failed", "updating"),
     )
 
 
-def _has_failed(properties: Json) -> bool:
-    return as_text(properties.get("provisioningState")).lower() == "failed"
+def _state(properties: Json) -> str:
+    return as_text(properties.get("provisioningState")).lower()
 
 
 def _both(given: Json, single: str, plural: str) -> tuple[str, ...]:
@@ -335,7 +335,7 @@ def vault(row: Json, *, items_read: bool, policies: list[Json] | None) -> Vault:
         items_read=items_read,
         policies_read=policies is not None,
         other_policies=tuple(name_of(each) for each in policies or () if not _for_vms(each)),
-        failed=_has_failed(properties_of(row)),
+        failed=_state(properties_of(row)) == "failed",
     )
 
 

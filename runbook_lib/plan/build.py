@@ -101,7 +101,8 @@ def _check_regions(inventory: Inventory, jobs: Sequence[Job]) -> None:
 
 def _plan_vaults(world: Inventory, wanted: Wanted) -> Iterator[Change]:
     asked, jobs, notes = wanted.asked, wanted.jobs, wanted.notes
-    there = {each for each, vault in world.vaults.items() if not vault.failed}
+    # One that holds something was made once: to make it anew would take its settings back.
+    there = {each for each, vault in world.vaults.items() if not vault.failed or world.held_in(vault.id)}
     missing = {vault_id: own[0] for vault_id, own in by_vault(jobs).items() if key(vault_id) not in there}
     notes += [{"id": "vault_adopted", "vault": world.vaults[key(v)].name} for v in by_vault(jobs) if v not in missing]
     subscriptions = dict.fromkeys(s for j in jobs for s in (j.vm.subscription, key(j.vault_id).split("/")[2]))

@@ -98,7 +98,7 @@ def is_done(inventory: Inventory, change: Change) -> bool:
             for vm in change.facts["vm_ids"]
         )
     now = inventory.find(change.target)
-    if now is None or _has_failed(now, change):
+    if now is None or _is_unmade(now, change):
         return False
     draft = Draft(inventory)
     draft.make(change)
@@ -119,12 +119,12 @@ def is_gone(inventory: Inventory, change: Change) -> bool:
     return is_rule and key(target) not in inventory.nsgs and not inventory.unread_under(target, NSGS)
 
 
-def _has_failed(now: Resource, change: Change) -> bool:
+def _is_unmade(now: Resource, change: Change) -> bool:
     """
-    Tell whether the service says that it could not make what *change* is to make.
+    Tell whether the service says that it has not made, or could not make, what *change* is to make.
     """
     if isinstance(now, SecurityGroup):
-        return any(rule.failed and rule.name.lower() == change.facts["rule"].lower() for rule in now.rules)
+        return any(rule.unmade and rule.name.lower() == change.facts["rule"].lower() for rule in now.rules)
     return isinstance(now, Vault) and now.failed
 
 

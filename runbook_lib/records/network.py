@@ -92,7 +92,7 @@ class SecurityRule:
         source_ports: likewise; none are any.
         source_asg_ids: application security groups that stand for the addresses of their members.
         destination_asg_ids: likewise.
-        failed: whether the service says that making it failed: it is still to be made.
+        unmade: whether the service says that it could not make it, or has not yet.
     """
 
     name: str
@@ -106,7 +106,7 @@ class SecurityRule:
     source_ports: tuple[str, ...] = ()
     source_asg_ids: tuple[str, ...] = ()
     destination_asg_ids: tuple[str, ...] = ()
-    failed: bool = field(default=False, metadata=VOLATILE)
+    unmade: bool = field(default=False, metadata=VOLATILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +121,11 @@ class SecurityGroup(Resource):
     @property
     def standing(self) -> tuple[SecurityRule, ...]:
         """
-        The rules but those that were to allow something and that the service could not make.
+        The rules but those that are to allow something and that the service has not made.
 
-        Nobody can tell whether a denial that it could not make holds, so it counts.
+        Nobody can tell whether a denial that it has not made holds, so it counts.
         """
-        return tuple(rule for rule in self.rules if not (rule.failed and rule.access == "Allow"))
+        return tuple(rule for rule in self.rules if not (rule.unmade and rule.access == "Allow"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

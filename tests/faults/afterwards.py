@@ -1,5 +1,5 @@
 """
-What follows on a job that met a fault: a rerun at once where it did not end whole, and one that has no work.
+What follows on a job that met a fault: a rerun at once where it did not end whole, and a run that has no work.
 """
 
 from __future__ import annotations
@@ -21,25 +21,32 @@ __all__ = ["afterwards"]
 def afterwards(cell: Cell, ended: Ended, stages: Stages, home: Path, sandbox: Sandbox, watch: Watch) -> Iterator[str]:
     """
     Run the job again, without the fault: the same run if it was left open, a new one if it was sealed short; then once
-    more. One that came to its end whole in spite of the fault is run once more only.
+    more, unless another cell has shown that the state leaves nothing to do.
     """
     asked = ASKED[cell.call.stage]
     gone = cell.form.gone if cell.form else ""
-    stage, wanted = stages.get(cell.call.stage), stages.get(cell.call.stage, gone)
+    stage, wanted = stages.get(cell.call.stage), stages.ends(cell.call.stage, gone)
     with chained(sandbox.path, watch):
         # Of parameters that were refused the command leaves no folder.
-        if ended.code == 0:
+        if ended.code == 0 and not gone and settled(sandbox) in wanted:
             again = ended
         elif ended.sealed or ended.code == 2:
             again = begin(home / "again", asked)
         else:
             again = resume(ended.folder)
         yield from whole(again, selected(cell.call.stage) - {gone.lower()}, gone)
-        if settled(sandbox) != wanted.digest:
+        state = settled(sandbox)
+        if state not in wanted:
             yield "state: not what a run without faults makes"
         log = sandbox.requests(stage.last)
         yield from once(log, stage.changes, void=cell.form is not None and cell.form.void, gone=gone)
+        # What is to be done follows from the state and from what is asked: each is looked at once.
+        if (cell.call.stage, state) in stages.silent:
+            return
         third = plan_only(home / "third", asked)
         plan = third.plan
         third.apply_plan(plan, [step.number for step in plan.steps])
-        yield from silent(sandbox.requests(log[-1]["seq"]))
+        spoken = list(silent(sandbox.requests(log[-1]["seq"])))
+        if not spoken:
+            stages.silent.add((cell.call.stage, state))
+        yield from spoken

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from faults.estate import GROUP, NEW_VAULT, NSG, OLD_VAULT, POLICY, VM
+from faults.estate import GROUP, NEW_VAULT, NSG, OLD_VAULT, ONE, POLICY, TWO, VM
 
 __all__ = ["CALLS", "Call"]
 
@@ -35,6 +35,7 @@ class Call:
         skip: how many requests of the same path come first.
         needed: whether a VM that is to be protected needs it.
         led_by: the write whose lost answer leads to it; empty where the job makes it anyway.
+        denied: the subscription that is denied where only one is.
         thorough: whether it meets every variant of every fault; the others meet one of each, in turns.
     """
 
@@ -48,6 +49,7 @@ class Call:
     lasts: bool = False
     skip: int = 0
     thorough: bool = False
+    denied: str = TWO
     needed: bool = True
     led_by: str = ""
 
@@ -69,14 +71,14 @@ CALLS = (
     _listed("locations", "/locations"),
     _listed("vm-statuses", f"{_COMPUTE}/virtualmachines", family="compute", gone=(VM,)),
     _listed("vms", f"{_COMPUTE}/virtualmachines", family="compute", gone=(VM,), skip=1, thorough=True),
-    _listed("disks", f"{_COMPUTE}/disks", family="compute"),
+    _listed("disks", f"{_COMPUTE}/disks", family="compute", denied=ONE),
     _listed("locks", r"/providers/microsoft\.authorization/locks"),
     _listed("vnets", f"{_NETWORK}/virtualnetworks", family="network", stage="closed"),
     _listed("nics", f"{_NETWORK}/networkinterfaces", family="network", stage="closed"),
     _listed("nsgs", f"{_NETWORK}/networksecuritygroups", family="network", stage="closed", gone=(NSG,)),
     _listed("route-tables", f"{_NETWORK}/routetables", family="network", stage="closed"),
     _listed("public-ips", f"{_NETWORK}/publicipaddresses", family="network", stage="closed"),
-    _listed("load-balancers", f"{_NETWORK}/loadbalancers", family="network", stage="closed"),
+    _listed("load-balancers", f"{_NETWORK}/loadbalancers", family="network", stage="closed", denied=ONE),
     _listed("vaults", f"{_RSV}/vaults", stage="new", gone=(OLD_VAULT,)),
     Call(name="vault", does="read", path=f"{_BACKUP}$", gone=(NEW_VAULT,)),
     Call(name="storage-config", does="read", path="/vaultstorageconfig$", family="backup"),

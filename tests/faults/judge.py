@@ -50,7 +50,8 @@ def once(log: Log, known: Iterable[str], *, void: bool, gone: str) -> Iterator[s
         gone: what was taken away, so that all of it was rightly made once more.
     """
     made = Counter(effective(log))
-    spare = 1 if void else 0
+    # A vault whose update came to nothing has failed as a whole for the service, so that it is made anew too.
+    spare = 2 if void else 0
     for change, count in made.items():
         if change.endswith(_REPEATABLE):
             continue

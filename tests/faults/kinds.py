@@ -13,7 +13,6 @@ from typing import Any
 
 from faults.bodies import PAGE, denied, error, throttled
 from faults.calls import Call
-from faults.estate import TWO
 
 from runbook_lib.sandbox import Fault
 
@@ -128,8 +127,9 @@ def _date(now: datetime) -> Mapping[str, str]:
     return {"Retry-After": format_datetime(now + timedelta(seconds=20), usegmt=True)}
 
 
-def _deny(scope: str) -> Rules:
+def _deny(*, one: bool) -> Rules:
     def rules(scene: Scene) -> list[Fault]:
+        scope = f"/subscriptions/{scene.call.denied}" if one else ""
         path = f"^{scope}.*{scene.call.path.removeprefix('^/subscriptions/[^/]+')}" if scope else scene.call.path
         content = denied("Microsoft.X/y/action", scope or "/subscriptions/all")
         return [_rule(scene, path=path, status=403, content=content, skip=0)]
@@ -291,8 +291,8 @@ FAULTS = (
         name="403",
         on=_ALL,
         forms=(
-            Form(name="everywhere", rules=_deny(""), ends=_ENDS),
-            Form(name="one-subscription", rules=_deny(f"/subscriptions/{TWO}"), ends=_ENDS, only=("list",)),
+            Form(name="everywhere", rules=_deny(one=False), ends=_ENDS),
+            Form(name="one-subscription", rules=_deny(one=True), ends=_ENDS, only=("list",)),
             Form(name="later", rules=_deny_later, ends=_ENDS, only=_READS),
         ),
     ),

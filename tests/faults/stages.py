@@ -76,11 +76,16 @@ def settled(sandbox: Sandbox) -> str:
 class Stages:
     """
     The states by name, each made when it is first asked for.
+
+    Attributes:
+        silent: stages and digests of states in which a job was seen to change nothing.
     """
 
     def __init__(self, place: Path) -> None:
         self._place = place
         self._known: dict[tuple[str, str], Stage] = {}
+        self._late: dict[tuple[str, str], str] = {}
+        self.silent: set[tuple[str, str]] = set()
 
     def get(self, name: str, gone: str = "") -> Stage:
         """
@@ -92,6 +97,22 @@ class Stages:
         if (name, gone) not in self._known:
             self._known[name, gone] = self._made(name, gone)
         return self._known[name, gone]
+
+    def ends(self, name: str, gone: str) -> set[str]:
+        """
+        Return the digests of the states that a job may end in: without *gone* from the beginning, or only at the end.
+        """
+        known = {self.get(name, gone).digest}
+        return known | {self._without(self.get(name), gone)} if gone else known
+
+    def _without(self, stage: Stage, gone: str) -> str:
+        if (stage.name, gone) not in self._late:
+            copy = stage.path.with_name("late.sqlite")
+            shutil.copy(stage.path.with_name("copy.sqlite"), copy)
+            with opened(copy) as sandbox:
+                _take_away(sandbox, gone)
+                self._late[stage.name, gone] = settled(sandbox)
+        return self._late[stage.name, gone]
 
     def scene(self, call: Call) -> Scene:
         """

@@ -51,6 +51,8 @@ def what_became(session: Session, world: Inventory, change: Change) -> str:
     kind, family, read = _READERS[change.kind]
     try:
         row = session.get(change.target, API_VERSIONS[family])
+        if not row.get("id"):
+            raise ArmError(200, "MalformedBody", "the answer does not say what it is about")
         found = read(session, world, change, row)
     except ArmError as error:
         if error.status != 404:

@@ -222,7 +222,7 @@ class Views(State):
         whole = self.notebook == NOTEBOOKS[-1]
         steps = (self.folder.plan() or self.plan).steps if whole else (self.plan.step(self._number),)
         found = diff(steps)
-        return render.diff(found, self._say("caption.diff", count=len(found)), self.asked.language)
+        return self._cut("diff", render.diff(found, self._say("caption.diff", count=len(found)), self.asked.language))
 
     def show_whole_plan(self) -> render.Table:
         """

@@ -395,6 +395,7 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "irreversible": made.irreversible,
         "notes": [EVIL],
         "rights": {"missing": [{"step": EVIL, "action": EVIL, "scope": EVIL}], "unknown": 1},
+        "missing": [{"vm": EVIL, "case": "gone", "before": EVIL, "why": EVIL}],
         "unread": [{"what": EVIL, "scope": EVIL, "code": EVIL}],
     }
     steps = encode(made)["steps"]

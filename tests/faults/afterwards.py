@@ -13,7 +13,9 @@ from faults.judge import once, silent, whole
 from faults.matrix import Cell
 from faults.stages import Stages, settled
 
+from runbook_lib import evidence
 from runbook_lib.sandbox import Sandbox
+from runbook_lib.selection import VMS
 
 __all__ = ["afterwards"]
 
@@ -34,6 +36,9 @@ def afterwards(cell: Cell, ended: Ended, stages: Stages, home: Path, sandbox: Sa
             again = begin(home / "again", asked)
         else:
             again = resume(ended.folder)
+            if again.code == 3 and _was_partial(ended):
+                # What was approved is done; the VMs that could not be read by then are for another run.
+                again = begin(home / "again", asked)
         yield from whole(again, selected(cell.call.stage) - {gone.lower()}, gone)
         state = settled(sandbox)
         if state not in wanted:
@@ -50,3 +55,11 @@ def afterwards(cell: Cell, ended: Ended, stages: Stages, home: Path, sandbox: Sa
         if not spoken:
             stages.silent.add((cell.call.stage, state))
         yield from spoken
+
+
+def _was_partial(ended: Ended) -> bool:
+    """
+    Tell whether the plan of a run was made without some VMs, for their list could not be read.
+    """
+    before = evidence.read_json(ended.folder / "inventory-before.json")
+    return any(gap["what"] == VMS for gap in before.get("unread", ()))

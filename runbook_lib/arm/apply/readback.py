@@ -12,6 +12,7 @@ from runbook_lib.arm import shapes
 from runbook_lib.arm.apply.operations import is_broken, is_running
 from runbook_lib.arm.inventory import API_VERSIONS
 from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.arm.wire import as_list, as_object, name_of, properties_of
 from runbook_lib.plan import is_done
 from runbook_lib.records import Change, Inventory, Resource, key
 
@@ -60,11 +61,20 @@ def what_became(session: Session, world: Inventory, change: Change) -> str:
         return "absent"
     # Nothing else of its kind matters, and a world of one is projected at once.
     alone: dict[str, Any] = {kind: {key(found.id): found} if found else {}}
-    if is_running(row):
+    own = [row, *_rules_of(row, change)]
+    if any(map(is_running, own)):
         return "coming"
-    if is_broken(row):
+    if any(map(is_broken, own)):
         return "broken"
     return "there" if is_done(replace(world, **alone), change) else "absent"
+
+
+def _rules_of(row: Json, change: Change) -> list[Json]:
+    """
+    List the rule of an NSG that a change writes, where it is there: an NSG may be made while its rule still is not.
+    """
+    rules = [as_object(each) for each in as_list(properties_of(row).get("securityRules"))]
+    return [each for each in rules if name_of(each).lower() == str(change.facts.get("rule")).lower()]
 
 
 def items_of(session: Session, world: Inventory, vault_id: str) -> dict[str, Inventory]:

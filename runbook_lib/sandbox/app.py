@@ -82,7 +82,6 @@ _PROVIDERS = (
     config,
 )
 ROUTES = tuple(route for provider in _PROVIDERS for route in provider.ROUTES)
-_ROUTER = Router(ROUTES)
 _EFFECTS: dict[str, Effect] = {
     **resources.EFFECTS,
     **vmactions.EFFECTS,
@@ -118,6 +117,7 @@ class ArmApp:
     def __init__(self, store: Store, wait: Callable[[float], None]) -> None:
         self._store = store
         self._wait = wait
+        self._router = Router(ROUTES)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """
@@ -137,7 +137,7 @@ class ArmApp:
         if fault is not None:
             request = replace(request, fate=fault.fate)
             self._remove(fault)
-        match = _ROUTER.match(request.path)
+        match = self._router.match(request.path)
         route = None if match is None else match.routes.get(request.method)
         acted = fault is None or fault.acts
         answer = self._serve(request, match, route) if acted else None

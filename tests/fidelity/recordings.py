@@ -28,6 +28,7 @@ _TYPES = {bool: "boolean", dict: "object", float: "number", int: "number", list:
 _FREE_NAMES = frozenset({"tags", "userAssignedIdentities", "propertyBag", "internalPropertyBag", "settings"})
 # What an operation's body shows, where it is not the last fixed word of its path; that, or the last two words.
 _SHOWN = {
+    "Microsoft.KeyVault/vaults": "key vaults",
     "backupFabrics/operationsStatus": "operation of backup",
     "backupPolicies/operationResults": "backupPolicies",
     "backupPolicies/operations": "operation of backup",

@@ -35,6 +35,7 @@ UNSPECIFIED = {
     f"GET {_SUBSCRIPTION}/{_COMPUTE}/locations/{{location}}/operations/{{operation}}",
     f"GET {_NETWORKS}/operationResults/{{operation}}",
     f"GET {_NETWORKS}/operations/{{operation}}",
+    f"GET {_GROUP}/providers/Microsoft.KeyVault/vaults/{{name}}",
     f"GET {_DELETED}",
     f"GET {_DELETED}/{{deleted}}",
     f"GET {_DELETED}/{{deleted}}/operations/{{operation}}",

@@ -38,7 +38,7 @@ __all__ = ["main"]
 
 # Of these about a thousand can be enabled and are not.
 VMS = 1300
-SCALE = 5
+SCALE = 3
 LATENCY = ("0.12", "0.9")
 # The longest time in which the service was recorded to enable a VM, and its bucket of writes.
 LONGEST, BUCKET, REFILL = 58.0, 200, 10.0

@@ -1,7 +1,5 @@
 """
-`runbook …`: thin commands over the library. The only module that prints.
-
-What needs Azure or Jupyter is imported where it is used, so that `verify` works with the base dependencies.
+The commands that run the job: `run`, `resume`, `apply`.
 """
 
 from __future__ import annotations
@@ -9,11 +7,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +16,10 @@ import click
 import yaml
 
 from runbook_lib import evidence
+from runbook_lib.cli.base import exits, width
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
-from runbook_lib.parameters import Parameters, build, from_text, schema
-from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
+from runbook_lib.parameters import Parameters, build, from_text
+from runbook_lib.text import plain, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
     from runbook_lib.chain import ChainResult
     from runbook_lib.records import Plan
 
-__all__ = ["main"]
+__all__ = ["apply", "resume", "run"]
 
 # A parameter file is small; a larger one is a mistake or an attack.
 LARGEST_FILE = 1 << 20
@@ -48,32 +44,7 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _exits(command: Callable[..., int]) -> Callable[..., None]:
-    """
-    End the process with the command's exit code, or with that of the error that it raised.
-    """
-
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        try:
-            code = command(*args, **options)
-        except RunbookError as error:
-            click.echo(str(error), err=True)
-            code = error.exit_code
-        sys.exit(code)
-
-    return run
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="azure-vm-backup-runbook")
-def main() -> None:
-    """
-    Get Azure Resource Manager VMs ready for Azure Backup, and prove it.
-    """
-
-
-@main.command("run")
+@click.command("run")
 @click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; may be repeated.")
 @click.option("-f", "file", type=click.Path(path_type=Path), help="Parameters as a YAML mapping.")
 @click.option("--target", type=click.Choice(["sandbox", "azure"]), help="Where to read and write.")
@@ -81,7 +52,7 @@ def main() -> None:
 @click.option("--apply", "applies", is_flag=True, help="Write what the plan says; without it a run only plans.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
-@_exits
+@exits
 def run(
     pairs: tuple[tuple[str, str], ...],
     file: Path | None,
@@ -106,10 +77,10 @@ def run(
     return _run(asked, _free_folder(out), estate, as_json)
 
 
-@main.command()
+@click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
-@_exits
+@exits
 def resume(run_dir: Path, as_json: bool) -> int:
     """
     Go on with a run that did not end: what is done already is found and kept.
@@ -119,11 +90,11 @@ def resume(run_dir: Path, as_json: bool) -> int:
     return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), "", as_json)
 
 
-@main.command()
+@click.command()
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder of the application.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
-@_exits
+@exits
 def apply(plan: Path, out: Path | None, as_json: bool) -> int:
     """
     Apply a saved plan, a plan.json or the run folder that has it, exactly as it is: refused if the world moved.
@@ -233,143 +204,10 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     from runbook_lib.render import ending
 
     steps = evidence.read_json(result.folder / "plan.json").get("steps", ())
-    for line in ending(result.outcome, steps, _width(), language):
+    for line in ending(result.outcome, steps, width(), language):
         click.echo(line)
     sealed = "say.sealed" if result.digest else "say.not_sealed"
     click.echo(say(sealed, language, path=plain(result.folder), digest=result.digest))
-
-
-def _width() -> int:
-    """
-    Return the columns of the terminal; where there is none, as many as a log is read with.
-    """
-    return shutil.get_terminal_size((120, 24)).columns
-
-
-@main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path))
-@_exits
-def verify(run_dir: Path) -> int:
-    """
-    Check a run's evidence, offline and without running anything.
-    """
-    found = evidence.verify(run_dir)
-    for line in found.lines(DEFAULT_LANGUAGE):
-        click.echo(line)
-    return 0 if found.accepted else 1
-
-
-@main.command()
-@_exits
-def parameters() -> int:
-    """
-    List every parameter with its type, default, choices and meaning.
-    """
-    for row in schema():
-        choices = f" [{', '.join(row.choices)}]" if row.choices else ""
-        click.echo(f"{row.name}: {row.type} = {json.dumps(row.default)}{choices}\n    {row.help()}")
-    return 0
-
-
-@main.command("checks")
-@click.argument("check", required=False)
-@_exits
-def show_checks(check: str | None) -> int:
-    """
-    List every check, or the one named CHECK: its effect, the guide's rule, today's rule and their sources.
-    """
-    from runbook_lib.checks import CATALOGUE
-    from runbook_lib.render import check_lines
-
-    known = [each.id for each in CATALOGUE]
-    if check and check not in known:
-        raise InvalidParameters("unknown_check", name=check, known=", ".join(known))
-    for line in check_lines(check or "", _width(), DEFAULT_LANGUAGE):
-        click.echo(line)
-    return 0
-
-
-@main.group()
-def sandbox() -> None:
-    """
-    The simulator of Azure Resource Manager that runs and rehearsals use by default.
-    """
-
-
-@sandbox.command("serve")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1; a free one by default.")
-@click.option("--profile", "file", type=click.Path(path_type=Path), help="A JSON file of settings and fault rules.")
-@click.option("--throttle", metavar="LIMITS", help="none, arm2024 or backup-strict.")
-@click.option("--latency", nargs=2, type=float, metavar="MEDIAN P99", help="Seconds that answers take.")
-@click.option("--clock-scale", type=float, metavar="N", help="How many seconds of the tenant pass in a real one.")
-@click.option("--seed", type=int, help="Of what is drawn: durations and latencies.")
-@_exits
-def sandbox_serve(port: int | None, file: Path | None, **options: Any) -> int:
-    """
-    Serve it over HTTP on the loopback interface, until Ctrl-C.
-
-    What the options set stays with the sandbox until it is reset or loaded; docs/sandbox.md tells what there is.
-    """
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
-    from runbook_lib.sandbox import SandboxError, read_profile
-    from runbook_lib.sandbox.server import serve
-
-    settings = {name: value for name, value in options.items() if value is not None}
-    if "latency" in settings:
-        settings["latency"] = dict(zip(("median", "p99"), settings["latency"], strict=True))
-    opened = sandbox_state(sandbox_path())
-    try:
-        opened.configure(**(read_profile(file) if file else {}) | settings)
-        server = serve(opened, port)
-    except SandboxError as error:
-        raise InvalidParameters("sandbox", problem=str(error)) from error
-    click.echo(say("say.sandbox_serving", DEFAULT_LANGUAGE, url=f"http://{server.host}:{server.port}"))
-    server.run()
-    return 0
-
-
-@sandbox.command("reset")
-@_exits
-def sandbox_reset() -> int:
-    """
-    Put the example estate back.
-    """
-    from runbook_lib.arm.session import DEFAULT_ESTATE
-
-    return _load(DEFAULT_ESTATE)
-
-
-@sandbox.command("load")
-@click.argument("source")
-@_exits
-def sandbox_load(source: str) -> int:
-    """
-    Load an estate: its name, an estate file, or a folder of recorded interactions.
-    """
-    return _load(source)
-
-
-def _load(source: str) -> int:
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
-
-    opened = sandbox_state(sandbox_path(), source)
-    click.echo(json.dumps(opened.status(), indent=1, default=str))
-    opened.close()
-    return 0
-
-
-@sandbox.command("status")
-@_exits
-def sandbox_status() -> int:
-    """
-    Say where its state is and what it holds.
-    """
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
-
-    opened = sandbox_state(sandbox_path())
-    click.echo(json.dumps(opened.status(), indent=1, default=str))
-    opened.close()
-    return 0
 
 
 def _new_folder() -> Path:

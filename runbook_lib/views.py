@@ -36,6 +36,14 @@ _MET = {
 }
 _STANDING = (Verdict.ENABLED, Verdict.PROTECTED)
 
+# Of a value that is longer, such as a list of ids, the beginning is shown; parameters.json has all of it.
+_LONGEST = 160
+
+
+def _short(value: object) -> str:
+    said = str(value)
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
+
 
 class Views(State):
     """
@@ -53,7 +61,7 @@ class Views(State):
             self._say("say.read_at", when=when),
             self._say("say.run_folder", path=self.folder.name),
         ]
-        lines += [self._say("say.inherited", name=name, value=value) for name, value in self.inherited.items()]
+        lines += [self._say("say.inherited", name=name, value=_short(value)) for name, value in self.inherited.items()]
         if not self.folder.supervised and not interactive():
             lines.append(self._say("say.verify_unsupervised"))
         return render.Stack([render.Lines(lines), *self._standing()])
@@ -110,7 +118,7 @@ class Views(State):
         """
         defaults = {row.name: row.default for row in schema()}
         values = self.asked.as_dict()
-        chosen = [f"{name} = {values[name]}" for name in self.declared if values[name] != defaults[name]]
+        chosen = [f"{name} = {_short(values[name])}" for name in self.declared if values[name] != defaults[name]]
         made, left, planned = self._counted(self._number)
         changed = [
             self._say(f"ending.{case}", count=count) for case, count in (("made", made), ("left", left)) if count

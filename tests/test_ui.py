@@ -256,7 +256,7 @@ def test_names_that_make_no_plan_are_told_and_the_form_still_works(make_run: Run
     """
     One name for vaults in several regions, taken from a parameter file, is mended in the notebook that shows it.
     """
-    run = make_run(vault_name="rsv-one")
+    run = make_run(vault_name="rsv-one", resource_group="rg-one")
     run.arrive("01_create_vault")
 
     assert "put {location} into vault_name" in run.mark.text()

@@ -30,7 +30,7 @@ MOST_CHARACTERS = 120_000
 WIDEST = 400
 # No column is wrapped to less.
 _NARROWEST = 12
-_LONGEST_WORD = 40
+_LONGEST_WORD = 18
 # Full-width forms count as well: spreadsheets of East Asian locales take them for the plain ones.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 

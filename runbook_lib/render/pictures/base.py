@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +47,7 @@ _DPI = 100
 GOOD = "#009e73"
 BAD = "#d55e00"
 MAYBE = "#f0c040"
-UNSURE = "#56b4e9"
+UNSURE = "#0072b2"
 DIM = "#8a8a8a"
 LIGHT = "#ececec"
 DARK = "#222222"
@@ -120,7 +119,7 @@ class Sheet:
         from matplotlib.figure import Figure
 
         self.figure: Figure = Figure(figsize=(WIDTH / _DPI, round(height) / _DPI), dpi=_DPI, facecolor="white")
-        FigureCanvasAgg(self.figure)
+        self._canvas = FigureCanvasAgg(self.figure)
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set_xlim(0, WIDTH)
         self.axes.set_ylim(round(height), 0)
@@ -153,6 +152,7 @@ class Sheet:
             rotation_mode="anchor",
             parse_math=False,
             usetex=False,
+            zorder=4,
         )
 
     def box(
@@ -163,7 +163,7 @@ class Sheet:
         """
         from matplotlib.patches import Rectangle
 
-        patch = Rectangle((x, y), width, height, facecolor=fill, edgecolor=edge, linewidth=line)
+        patch = Rectangle((x, y), width, height, facecolor=fill, edgecolor=edge, linewidth=line, zorder=2)
         self.axes.add_patch(patch)
 
     def boxes(self, places: Sequence[tuple[float, float]], side: float, fill: str) -> None:
@@ -182,20 +182,38 @@ class Sheet:
             across, down = zip(*places, strict=True)
             # What has no face is drawn by its line.
             look = {"color": fill, "linewidths": 1.4} if shape in ("x", "+") else {"c": fill, "edgecolors": edge}
-            self.axes.scatter(across, down, s=(side * 72 / _DPI) ** 2, marker=shape, **look)
+            self.axes.scatter(across, down, s=(side * 72 / _DPI) ** 2, marker=shape, zorder=3, **look)
 
     def letters(self, places: Sequence[tuple[float, float]], letter: str, size: float, color: str) -> None:
         """
         Write one letter at many places at once.
         """
-        for x, y in places:
-            self.write(x, y, letter, size=size, bold=True, color=color, align="center")
+        from matplotlib.collections import PathCollection
+        from matplotlib.textpath import TextPath
+        from matplotlib.transforms import Affine2D, IdentityTransform
+
+        # As an outline that is drawn many times: a text of its own for each costs seconds.
+        outline = TextPath((0, 0), letter, size=size * _DPI / 72, prop=_font(size, True))
+        middle = outline.get_extents()
+        centred = Affine2D().translate(-(middle.x0 + middle.x1) / 2, -(middle.y0 + middle.y1) / 2)
+        many = PathCollection(
+            [outline.transformed(centred)],
+            offsets=places,
+            offset_transform=self.axes.transData,
+            transform=IdentityTransform(),
+            facecolor=color,
+            edgecolor="none",
+            zorder=4,
+        )
+        self.axes.add_collection(many)
 
     def line(self, start: tuple[float, float], end: tuple[float, float], *, color: str = DIM, width: float = 1) -> None:
         """
         Draw a straight line.
         """
-        self.axes.plot((start[0], end[0]), (start[1], end[1]), color=color, linewidth=width, solid_capstyle="butt")
+        self.axes.plot(
+            (start[0], end[0]), (start[1], end[1]), color=color, linewidth=width, solid_capstyle="butt", zorder=1
+        )
 
     def png(self) -> bytes:
         """
@@ -203,8 +221,9 @@ class Sheet:
         """
         from PIL import Image
 
-        self.figure.canvas.draw()
-        drawn = Image.fromarray(_pixels(self.figure)).convert("RGB")
+        self._canvas.draw()
+        size = self._canvas.get_width_height()
+        drawn = Image.frombuffer("RGBA", size, self._canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
         made = io.BytesIO()
         # Few colours, and blends of them: a third of the bytes, and nobody sees the difference.
         drawn.quantize(128, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
@@ -243,14 +262,29 @@ def wrap(said: str, width: float, lines: int, *, size: float = 10, bold: bool = 
     """
     Break a text into so many lines of so many pixels at most; what is left over is cut.
     """
-    whole = _drawable(said)
-    # By the width of a usual character: names are no prose, and break anywhere.
-    across = max(int(width / measure("n", size=size, bold=bold)), 1)
-    broken = textwrap.wrap(whole, across, break_on_hyphens=True) or [""]
-    kept = broken[:lines]
-    if len(broken) > lines:
-        kept[-1] = f"{kept[-1]} …"
-    return [cut(line, width, size=size, bold=bold) for line in kept]
+    broken: list[str] = []
+    for word in _drawable(said).split():
+        for part in _parts(word, width, size, bold):
+            longer = f"{broken[-1]} {part}" if broken else part
+            if broken and measure(longer, size=size, bold=bold) <= width:
+                broken[-1] = longer
+            else:
+                broken.append(part)
+    if len(broken) <= lines:
+        return broken
+    return [*broken[: lines - 1], cut(f"{broken[lines - 1]} …", width, size=size, bold=bold)]
+
+
+def _parts(word: str, width: float, size: float, bold: bool) -> Iterator[str]:
+    """
+    Break a word that is wider than a line anywhere: names are no prose.
+    """
+    while len(word) > 1 and measure(word, size=size, bold=bold) > width:
+        # Less the mark of the cut.
+        length = max(len(cut(word, width, size=size, bold=bold)) - 1, 1)
+        yield word[:length]
+        word = word[length:]
+    yield word
 
 
 def measure(said: str, *, size: float = 10, bold: bool = False) -> float:
@@ -291,9 +325,3 @@ def _drawable(said: str) -> str:
     return "".join(
         each if each.isascii() or _glyphs().get_char_index(ord(each)) else f"\\u{ord(each):04x}" for each in plain(said)
     )
-
-
-def _pixels(figure: Figure) -> object:
-    import numpy
-
-    return numpy.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]

@@ -11,9 +11,20 @@ from itertools import groupby
 
 from runbook_lib.checks import CATALOGUE
 from runbook_lib.records import Finding, Inventory, Status, Verdict, VmVerdict, key
-from runbook_lib.render.pictures.base import BAD, DARK, DIM, GOOD, LIGHT, MAYBE, UNSURE, WIDTH, Picture, Sheet
-from runbook_lib.render.pictures.base import cut as shortened
-from runbook_lib.render.pictures.base import drawn
+from runbook_lib.render.pictures.base import (
+    BAD,
+    DARK,
+    DIM,
+    GOOD,
+    LIGHT,
+    MAYBE,
+    UNSURE,
+    WIDTH,
+    Picture,
+    Sheet,
+    cut,
+    drawn,
+)
 from runbook_lib.render.sinks import Table
 from runbook_lib.text import say
 
@@ -26,7 +37,7 @@ _STATUSES = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.PASS, Status.NOT_N
 # By letter, colour of the square and of the letter.
 _LOOKS = {
     Status.FAIL: ("F", BAD, "white"),
-    Status.UNKNOWN: ("?", UNSURE, DARK),
+    Status.UNKNOWN: ("?", "#cfe6f5", UNSURE),
     Status.WARN: ("W", MAYBE, DARK),
     Status.PASS: ("✓", "#d9efe8", GOOD),
     Status.NOT_NEEDED: ("–", LIGHT, DIM),
@@ -47,7 +58,7 @@ _VERDICTS = {
 }
 _WORST_NAMED = 5
 # Pixels.
-_NAMES, _VERDICT, _CELL, _LINE, _HEAD, _FOOT = 232, 112, 25, 22, 250, 64
+_NAMES, _VERDICT, _CELL, _SQUARE, _LINE, _HEAD, _FOOT = 226, 114, 22, 17, 21, 262, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,27 +227,27 @@ def _table(data: Matrix, caption: str, language: str) -> Table:
 
 def _draw(sheet: Sheet, data: Matrix, caption: str, language: str) -> None:
     left = _NAMES + _VERDICT
-    sheet.write(8, 20, shortened(caption, WIDTH - 16, size=13, bold=True), size=13, bold=True)
-    for column, check in enumerate(CATALOGUE):
-        title = shortened(say(f"check.{check.id}.title", language), 200, size=9)
-        sheet.write(left + _CELL * (column + 0.55), _HEAD - 6, title, size=9, angle=62)
+    sheet.write(8, 20, cut(caption, WIDTH - 16, size=13, bold=True), size=13, bold=True)
+    for column, check in enumerate(_CHECKS):
+        title = cut(say(f"check.{check}.title", language), 232, size=9)
+        sheet.write(left + _CELL * (column + 0.6), _HEAD - 6, title, size=9, angle=62)
     places: dict[Status, list[tuple[float, float]]] = {status: [] for status in _STATUSES}
     for line, row in enumerate(data.rows):
         y = _HEAD + _LINE * (line + 0.5)
         if line and row.verdict is not data.rows[line - 1].verdict:
             sheet.line((0, y - _LINE / 2), (WIDTH, y - _LINE / 2))
         more = say("picture.more", language, count=row.count - 1) if row.count > 1 else ""
-        sheet.write(8, y, shortened(f"{row.name} {more}".strip(), _NAMES - 12))
+        sheet.write(8, y, cut(f"{row.name} {more}".strip(), _NAMES - 12))
         sheet.write(_NAMES, y, row.verdict.value, size=8.5, bold=True, color=_VERDICTS[row.verdict])
         for column, (check, cell) in enumerate(zip(_CHECKS, row.cells, strict=True)):
             place = (left + _CELL * (column + 0.5), y)
             if cell is not None:
                 places[cell].append(place)
             if check in row.decisive:
-                sheet.box(place[0] - 11.5, y - 10.5, 23, 21, fill="none", edge=DARK, line=1.6)
+                _frame(sheet, place)
     for status, found in places.items():
         letter, fill, color = _LOOKS[status]
-        sheet.boxes(found, 19, fill)
+        sheet.boxes(found, _SQUARE, fill)
         sheet.letters(found, letter, 9, color)
     _legend(sheet, _HEAD + _LINE * len(data.rows) + 22, language)
 
@@ -245,9 +256,14 @@ def _legend(sheet: Sheet, y: float, language: str) -> None:
     x = 18.0
     for status in _STATUSES:
         letter, fill, color = _LOOKS[status]
-        sheet.boxes([(x, y)], 19, fill)
+        sheet.boxes([(x, y)], _SQUARE, fill)
         sheet.letters([(x, y)], letter, 9, color)
         sheet.write(x + 16, y, say(_MEANINGS[status], language), size=9.5)
         x += 168
-    sheet.box(x - 11.5, y - 10.5, 23, 21, fill="none", edge=DARK, line=1.6)
+    _frame(sheet, (x, y))
     sheet.write(x + 18, y, say("picture.decides", language), size=9.5)
+
+
+def _frame(sheet: Sheet, place: tuple[float, float]) -> None:
+    side = _SQUARE + 2
+    sheet.box(place[0] - side / 2, place[1] - side / 2, side, side, fill="none", edge=DARK, line=1.8)

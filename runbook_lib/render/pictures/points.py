@@ -295,9 +295,7 @@ def _said(rows: Iterable[tuple[object, ...]]) -> str:
     return "; ".join(", ".join(map(str, row)) for row in rows)
 
 
-def _draw(
-    sheet: Sheet, caption: str, timelines: Sequence[tuple[Timeline, frozenset[datetime]]], language: str
-) -> None:
+def _draw(sheet: Sheet, caption: str, timelines: Sequence[tuple[Timeline, frozenset[datetime]]], language: str) -> None:
     sheet.write(8, 20, cut(caption, WIDTH - 16, size=13, bold=True), size=13, bold=True)
     longest = max((_age(each, held.now) for held, _ in timelines for each in held.points[:1]), default=1.0)
     lanes = sum(len(held.tiers) for held, _ in timelines) + (2 if len(timelines) > 1 else 0)

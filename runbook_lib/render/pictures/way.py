@@ -11,7 +11,20 @@ from runbook_lib.checks.network import WIRE, WIRESERVER, Decision, Destination, 
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, NetworkInterface, VirtualMachine, key
 from runbook_lib.render.network import decided, hop_of, way_of
-from runbook_lib.render.pictures.base import BAD, DARK, DIM, GOOD, LIGHT, UNSURE, WIDTH, Picture, Sheet, cut, drawn, wrap
+from runbook_lib.render.pictures.base import (
+    BAD,
+    DARK,
+    DIM,
+    GOOD,
+    LIGHT,
+    UNSURE,
+    WIDTH,
+    Picture,
+    Sheet,
+    cut,
+    drawn,
+    wrap,
+)
 from runbook_lib.render.sinks import Table
 from runbook_lib.text import say
 
@@ -81,7 +94,7 @@ class Leg:
 
 def legs(inventory: Inventory, vm: VirtualMachine, destination: Destination, asked: Parameters) -> tuple[Leg, ...]:
     """
-    Follow packets of a VM to *destination*: from each of its network interfaces, through the proxy where one was chosen.
+    Follow packets of a VM to *destination* from each of its network interfaces; through the proxy where one was chosen.
 
     Whatever lies behind a proxy that is none of the VMs that were read is not followed.
     """
@@ -113,9 +126,7 @@ def _leg(tracer: Tracer, vm: VirtualMachine, nic_id: str, destination: Destinati
     return Leg(vm=vm.name, path=path, parts=tuple(_greyed([*_marked(parts, path), end])))
 
 
-def _groups(
-    tracer: Tracer, nic: NetworkInterface | None, destination: Destination, path: Path
-) -> Iterator[Part]:
+def _groups(tracer: Tracer, nic: NetworkInterface | None, destination: Destination, path: Path) -> Iterator[Part]:
     """
     Tell of the NSG of the network interface and that of each of its subnets what it does with the packets.
     """
@@ -164,7 +175,11 @@ def _marked(parts: list[Part], path: Path) -> Iterable[Part]:
     """
     wanted = _state(path.open)
     fitting = [each for each, part in enumerate(parts) if part.state == wanted and part.kind != "nic"]
-    named = [each for each in fitting if (parts[each].name, parts[each].decision) == (path.nsg, path.decision)]
+    named = [
+        each
+        for each in fitting
+        if parts[each].decision and (parts[each].name, parts[each].decision) == (path.nsg, path.decision)
+    ]
     # Of the NSGs that let packets through the last one has the last word, as in the tracer.
     decisive = (named[-1:] if path.open else named[:1]) or (fitting[-1:] if path.open else fitting[:1])
     return [replace(part, decides=each in decisive) for each, part in enumerate(parts)]
@@ -272,11 +287,12 @@ def _draw_part(sheet: Sheet, x: float, top: float, width: float, part: Part, pat
     ink = DIM if faint else DARK
     sheet.box(x, top, width, _TALL, fill="#fafafa" if faint else "white", edge=color, line=3.2 if part.decides else 1)
     sheet.box(x, top, width, 24, fill=LIGHT if faint else color)
-    head = ink if faint or part.state == "unknown" else "white"
+    head = ink if faint else "white"
     title = f"{mark} {say(_KINDS[part.kind], language)}".strip()
     sheet.write(x + 7, top + 12, cut(title, width - 12, size=9.5, bold=True), size=9.5, bold=True, color=head)
     y = top + 40.0
-    for line in wrap(part.name, width - 14, 2, bold=True, size=9.5) if part.name else []:
+    # The words about a route have its name already.
+    for line in wrap(part.name, width - 14, 2, bold=True, size=9.5) if part.name and part.kind != "route" else []:
         sheet.write(x + 7, y, line, size=9.5, bold=True, color=ink)
         y += 17
     for line in wrap(_detail(part, path, language) or say(word, language), width - 14, 4, size=9):

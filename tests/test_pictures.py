@@ -20,8 +20,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from builders import HELD, NOW, estate, inventory, nic, nsg, policy, provider, rule, subnet, subscription, vm
+from nbconvert import HTMLExporter
 from network_cases import APPLIANCE, BEHIND, DOUBT, NOWHERE, PRIVATE, SHUT, world
 from PIL import Image
 from support import RunMaker
@@ -31,7 +33,7 @@ from runbook_lib.checks.network import SERVICES, WIRE, Tracer, destinations
 from runbook_lib.parameters import Parameters
 from runbook_lib.policy import built_in
 from runbook_lib.records import Inventory, IpConfiguration, Verdict, VirtualMachine, VmVerdict, key
-from runbook_lib.render import Lines, pictures
+from runbook_lib.render import Lines, escape, pictures
 from runbook_lib.render.pictures import (
     Part,
     Picture,
@@ -509,8 +511,9 @@ def test_a_picture_carries_its_words_in_html(number: int) -> None:
     picture = _hostile("web01")[number]
     bundle = picture._repr_mimebundle_()
     found = re.fullmatch(
-        r'<figure style="margin:0"><img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="([^"]+)" width="1160">'
-        r"<figcaption>([^<]+)</figcaption></figure>\n<details><summary>The same as a table</summary>.*</details>",
+        r'<div class="tex2jax_ignore mathjax_ignore"><figure style="margin:0">'
+        r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="([^"]+)" width="1160">'
+        r"<figcaption>([^<]+)</figcaption></figure>\n<details><summary>The same as a table</summary>.*</details></div>",
         bundle["text/html"],
         re.DOTALL,
     )
@@ -520,6 +523,19 @@ def test_a_picture_carries_its_words_in_html(number: int) -> None:
     assert (picture.alternative, picture.caption) == (found[2].replace("&#x27;", "'"), found[3])
     assert {"text/html", "text/plain"} == set(bundle)
     assert picture.alternative in bundle["text/plain"]
+
+
+def test_a_converted_notebook_keeps_the_picture_and_its_words() -> None:
+    """
+    nbconvert's page, read offline, has the image in itself, with its alternative text.
+    """
+    picture = _hostile('"><b>x</b>')[0]
+    output = nbformat.v4.new_output("execute_result", dict(picture._repr_mimebundle_()), execution_count=1)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+
+    assert f'alt="{escape(picture.alternative)}"' in page
+    assert f'src="data:image/png;base64,{base64.b64encode(picture.png).decode()}"' in page
 
 
 def test_the_same_data_makes_the_same_bytes(tmp_path: Path) -> None:

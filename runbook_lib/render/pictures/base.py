@@ -43,6 +43,8 @@ __all__ = [
 # Pixels: as wide as a notebook in a window of a usual size, less its margins.
 WIDTH = 1160
 _DPI = 100
+# JupyterLab and nbconvert set what stands between dollar signs as a formula, but for elements of these classes.
+_NO_FORMULAS = "tex2jax_ignore mathjax_ignore"
 # Okabe and Ito's colours, which people who see red and green alike tell apart; a shape or a letter goes with each.
 GOOD = "#009e73"
 BAD = "#d55e00"
@@ -92,8 +94,8 @@ class Picture(Shown):
         image = f'<img src="data:image/png;base64,{data}" alt="{escape(self.alternative)}" width="{WIDTH}">'
         folded = f"<summary>{escape(say('picture.as_table', self._language))}</summary>{self.table.html()}"
         return (
-            f'<figure style="margin:0">{image}<figcaption>{escape(self.caption)}</figcaption></figure>\n'
-            f"<details>{folded}</details>"
+            f'<div class="{_NO_FORMULAS}"><figure style="margin:0">{image}'
+            f"<figcaption>{escape(self.caption)}</figcaption></figure>\n<details>{folded}</details></div>"
         )
 
     def text(self) -> str:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 HOSTILE = '"><b>x</b>&lt;$y$'
 SOURCE = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+import sys; sys.path[:0] = {[str(Path(__file__).parents[each]) for each in (1, 2)]!r}
 from dataclasses import replace
 from builders import HELD, NOW, policy
 from runbook_lib.render.pictures import kept_points

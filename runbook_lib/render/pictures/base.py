@@ -121,7 +121,7 @@ class Sheet:
         from matplotlib.figure import Figure
 
         self.figure: Figure = Figure(figsize=(WIDTH / _DPI, round(height) / _DPI), dpi=_DPI, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        FigureCanvasAgg(self.figure)
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set_xlim(0, WIDTH)
         self.axes.set_ylim(round(height), 0)
@@ -223,9 +223,10 @@ class Sheet:
         """
         from PIL import Image
 
-        self._canvas.draw()
-        size = self._canvas.get_width_height()
-        drawn = Image.frombuffer("RGBA", size, self._canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+        raw = io.BytesIO()
+        self.figure.savefig(raw, format="rgba", dpi=_DPI)
+        size = self.figure.canvas.get_width_height()
+        drawn = Image.frombytes("RGBA", size, raw.getvalue()).convert("RGB")
         made = io.BytesIO()
         # Few colours, and blends of them: a third of the bytes, and nobody sees the difference.
         drawn.quantize(128, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)

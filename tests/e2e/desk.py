@@ -164,6 +164,12 @@ class Desk:
         self.page = page
         self._lab = lab
 
+    def add(self, notebook: str, content: str) -> None:
+        """
+        Put another notebook beside ours, as if it had come from somebody else.
+        """
+        (self._lab.root / "notebooks" / f"{notebook}.ipynb").write_text(content, encoding="utf-8")
+
     def open(self, notebook: str) -> Notebook:
         """
         Open a notebook and wait for its kernel.

@@ -17,6 +17,7 @@ from runbook_lib.folder import NOTEBOOKS, interactive
 from runbook_lib.parameters import schema
 from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import Plan, Status, Unread, Verdict, key
+from runbook_lib.render import pictures
 from runbook_lib.rights import MOST, Right, custom_role, needed, resources_of, scopes_of
 from runbook_lib.scripts import files
 from runbook_lib.state import State
@@ -164,6 +165,20 @@ class Views(State):
             "readiness",
             render.readiness(self.inventory, self.verdicts(self.inventory), then, found, self.asked.language),
         )
+
+    def matrix(self) -> render.Shown:
+        """
+        Show the verdicts and the checks behind them as a picture.
+        """
+        now, found = self.verdicts(self.inventory), self.findings(self.inventory)
+        return self._drawn(pictures.matrix(self.inventory, now, found, self.asked.language))
+
+    def _drawn(self, picture: render.Shown) -> render.Shown:
+        """
+        Return a picture, or in a headless chain, where nobody looks on and drawing would be a third of the work, the
+        table that it is made of.
+        """
+        return picture.table if self.folder.chained and isinstance(picture, pictures.Picture) else picture
 
     def rights(self) -> render.Table:
         """

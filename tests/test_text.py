@@ -150,7 +150,8 @@ def _needed() -> set[str]:
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
     families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
     needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
-    needed |= {f"label.{name}" for name in _offered()}
+    looks = {each for each in _constants("run.py") if text.exists(f"label.{each}")}
+    needed |= {f"label.{name}" for name in _offered() | looks}
     needed |= {f"choice.{row.name}.{each}" for row in schema() for each in row.choices if row.name in _offered()}
     needed = {each for each in needed if not each.startswith("choice.") or text.exists(each)}
     needed |= {f"weekday.{day}" for day in WEEKDAYS}

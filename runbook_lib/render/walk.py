@@ -50,13 +50,13 @@ def identity(inventory: Inventory, language: str) -> Table:
             "subscription": each.name,
             "id": each.id.rsplit("/", 1)[-1],
             "tenant": each.tenant or say("say.unknown", language),
-            "state": each.state,
+            "enabled": each.state,
             "vms": counts[each.id.rsplit("/", 1)[-1].lower()],
         }
         for _, each in sorted(inventory.subscriptions.items())
     ]
     note = say("say.caller", language, caller=target.caller or say("say.unknown", language), mark=target.mark)
-    columns = ("subscription", "id", "tenant", "state", "vms")
+    columns = ("subscription", "id", "tenant", "enabled", "vms")
     return Table(say("caption.identity", language), columns, rows, language, notes=(note,))
 
 

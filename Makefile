@@ -68,6 +68,7 @@ bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.chain
 	PYTHONPATH=tests $(BIN)/python -m bench.size
 	PYTHONPATH=tests $(BIN)/python -m bench.protect
+	PYTHONPATH=tests $(BIN)/python -m bench.snapshot
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules tests/clients/node_modules

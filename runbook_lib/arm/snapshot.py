@@ -459,9 +459,7 @@ def _faults(recorder: _Recorder, inventory: Inventory) -> Iterator[Json]:
     # A sandbox would make these up.
     for last in ("recoverypoints", "servicetags"):
         if last not in asked_for:
-            yield _rule(
-                f"/{last}$", 404, LEFT_OUT, "The copy was taken without this; its parameters did not ask for it."
-            )
+            yield _rule(f"/{last}$", 404, LEFT_OUT, "The copy was taken without this: nothing asked for it.")
 
 
 def _rule(path: str, status: int, code: str, message: str) -> Json:

@@ -17,7 +17,7 @@ import yaml
 
 from runbook_lib import evidence
 from runbook_lib.cli.base import exits, read_pairs, width
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.text import plain, say
 

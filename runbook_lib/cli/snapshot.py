@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runbook_lib.arm.snapshot import Snapshot
     from runbook_lib.sandbox import Estate
 
-__all__ = ["snapshot"]
+__all__ = ["estate_of", "snapshot"]
 
 # A rehearsal on it runs under the limits that Resource Manager documents, so that it tells what applying will take.
 _PROFILE = {"throttle": "arm2024"}
@@ -85,14 +85,17 @@ def _write(file: Path, found: Snapshot) -> None:
     from runbook_lib.sandbox import SandboxError, read_estate, write_estate
 
     try:
-        write_estate(_estate(file, found), file)
+        write_estate(estate_of(file, found), file)
         read_estate(file)
     except SandboxError as error:
         raise InvalidParameters("estate", name="FILE", problem=str(error)) from error
     _part(file).unlink()
 
 
-def _estate(file: Path, found: Snapshot) -> Estate:
+def estate_of(file: Path, found: Snapshot) -> Estate:
+    """
+    Make an estate of what was read; a rehearsal on it runs under the documented limits.
+    """
     from runbook_lib.sandbox import Estate
 
     profile: dict[str, Any] = {**_PROFILE, **({"faults": list(found.faults)} if found.faults else {})}

@@ -2,9 +2,9 @@
 Estates: the ARM resources that a sandbox starts from. Imports `bodies`, `recorded` and the standard library only.
 
 An estate file is one JSON object: `estate` (the version of the form, 1), `name`, `asOf` (the moment it was read),
-`profile` (settings of the simulator), `resources` (ARM bodies as Azure returns them) and `status` (what else is known of
-some of them, by id: the instance view of a VM, the storage configuration of a vault, the recovery points of an item);
-one that is a copy also has `source`, which tells of what. A folder of recorded traffic is read as an estate too.
+`profile` (settings of the simulator), `resources` (ARM bodies as Azure returns them) and `status` (what else is known
+of some, by id: the instance view of a VM, the storage configuration of a vault, the recovery points of an item); one
+that is a copy also has `source`, which tells of what. A folder of recorded traffic is read as an estate too.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Estate:
         name: what people call it.
         as_of: when it was read, aware; a simulator's clock starts there, so that recovery points keep their age.
         resources: ARM bodies, each with `id`, `name` and `type`.
-        status: by lower-cased id, the instance view of a VM, the storage configuration of a vault, or an object with the
-            recovery `points` of an item.
+        status: by lower-cased id, the instance view of a VM, the storage configuration of a vault, or an object with
+            the recovery `points` of an item.
         profile: settings of the simulator that go with it.
         conflicts: how often a recording contradicted an earlier answer about the same resource.
         origin: where it came from.

@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -165,7 +166,7 @@ class _Kept:
 
     Attributes:
         rows: of a list, over the pages that were read; None for a single resource.
-        following: link to the list's next page; empty when it was read to its end.
+        following: link to the list's next page: its own path before the first one, empty after the last.
     """
 
     path: str
@@ -269,20 +270,22 @@ class _Recorder:
             kept.following = following
             self._keep(kept, {"rows": rows, "first": first, "following": following})
 
-    def _refusing(self, kept: _Kept) -> _Refusing:
-        return _Refusing(self, kept)
-
-    def refuse(self, kept: _Kept, error: ArmError) -> None:
+    @contextmanager
+    def _refusing(self, kept: _Kept) -> Iterator[None]:
         """
-        Note that something could not be read.
+        Note what is refused in the block, and pass it on.
 
         Raises:
             ReadFailed: there is no answer yet, rather than one that says no.
         """
-        if error.status in PASSING:
-            raise self._interrupted(error) from error
-        with self._lock:
-            self.refusals[_name(kept.path, kept.query)] = (kept, error)
+        try:
+            yield
+        except ArmError as error:
+            if error.status in PASSING:
+                raise self._interrupted(error) from error
+            with self._lock:
+                self.refusals[_name(kept.path, kept.query)] = (kept, error)
+            raise
 
     def _interrupted(self, error: ArmError) -> ReadFailed:
         return ReadFailed("snapshot_interrupted", resource=str(self._part), problem=str(error))
@@ -341,23 +344,6 @@ class _Recorder:
         rows: list[Json] = kept.rows if kept.rows is not None else []
         rows.extend(entry["rows"])
         kept.following = entry["following"]
-
-
-class _Refusing:
-    """
-    Notes what is refused in its block, and passes it on.
-    """
-
-    def __init__(self, recorder: _Recorder, kept: _Kept) -> None:
-        self._recorder = recorder
-        self._kept = kept
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ArmError):
-            self._recorder.refuse(self._kept, error)
 
 
 def _name(path: str, query: Mapping[str, str]) -> str:

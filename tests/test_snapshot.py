@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.plan import build as build_plan
 from runbook_lib.plan import plan_digest
-from runbook_lib.records import Inventory, Origin, Plan, Target, Verdict, key
+from runbook_lib.records import Inventory, Origin, Plan, Target, Verdict, key, material
 from runbook_lib.rehearsal import estimate
 from runbook_lib.run import Run
 from runbook_lib.sandbox import Fault, Sandbox, read_estate, write_estate
@@ -167,6 +167,34 @@ def test_a_plan_on_the_copy_is_the_plan_on_the_original(
         subscriptions=(PRODUCTION, DEVELOPMENT),
         read_at=contoso.now().replace(microsecond=0),
     ) == replace(replanned.copy_of, read_at=contoso.now().replace(microsecond=0))  # type: ignore[type-var]
+
+
+def test_a_copy_of_real_shapes_reads_as_the_original(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of what Azure was recorded to answer nothing gets lost or another meaning: every kind of resource, in every case.
+    """
+    if not (reference := os.environ.get("RUNBOOK_REFERENCE")):
+        pytest.skip("RUNBOOK_REFERENCE is unset: it names the folder that holds recordings/ of real traffic")
+    contoso.load(read_estate(Path(reference) / "recordings"))
+    file, result = _snapshot(tmp_path)
+    copy = _loaded(file, tmp_path)
+    read = []
+    for sandbox in (contoso, copy):
+        monkeypatch.setenv("RUNBOOK_SANDBOX", str(sandbox.path))
+        read.append(read_inventory(open_session("sandbox", Journal(tmp_path / "j.jsonl")), Parameters()))
+    copy.close()
+    original, again = read
+
+    assert 3 == result.exit_code, result.output
+    assert original.unread == again.unread
+    for kind in fields(original):
+        found, copied = getattr(original, kind.name), getattr(again, kind.name)
+        if isinstance(found, dict):
+            assert {each: material(one) for each, one in found.items()} == {
+                each: material(one) for each, one in copied.items()
+            }
 
 
 def test_taking_a_copy_writes_nothing(contoso: Sandbox, tmp_path: Path) -> None:

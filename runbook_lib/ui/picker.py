@@ -153,7 +153,13 @@ def _table(candidates: Table, chosen: Sequence[int], language: str) -> ITable:
             },
             {"extend": "selectNone", "text": say("say.select_none", language)},
         ],
-        layout={"topStart": "buttons", "topEnd": "search", "bottomStart": "pageLength", "bottom": "info", "bottomEnd": "paging"},
+        layout={
+            "topStart": "buttons",
+            "topEnd": "search",
+            "bottomStart": "pageLength",
+            "bottom": "info",
+            "bottomEnd": "paging",
+        },
         # Reasons are long: they get room, and the table scrolls within the page.
         columnDefs=[{"targets": [candidates.columns.index("why")], "width": "26em"}],
         scrollX=True,

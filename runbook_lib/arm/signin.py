@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from azure.core import AzureClouds
 from azure.core.credentials import AccessToken, TokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.mgmt.core.tools import get_arm_endpoints
 
 from runbook_lib.errors import InvalidParameters, SignInError
@@ -139,9 +139,10 @@ class SignIn:
             InvalidParameters: a person would have to sign in, and there is none.
             SignInError: what the credential needs is not there.
         """
-        if asked.sign_in in ("device_code", "browser") and not interactive():
-            raise InvalidParameters("sign_in_needs_person", name="sign_in", value=asked.sign_in)
         self._kind = asked.sign_in
+        self._by_person = asked.sign_in in ("device_code", "browser")
+        if self._by_person and not interactive():
+            raise InvalidParameters("sign_in_needs_person", name="sign_in", value=asked.sign_in)
         self._cloud = cloud
         self.tenant = asked.tenant_id or os.environ.get("AZURE_TENANT_ID", "")
         self.command = login_command(cloud, self.tenant)
@@ -163,11 +164,16 @@ class SignIn:
         try:
             return self._credential.get_token(*scopes, **options)
         except ClientAuthenticationError as error:
+            # azure-identity gives what the network did as its own error, with the cause behind it.
+            if isinstance(error.__cause__, ServiceRequestError | ServiceResponseError):
+                raise self._unreachable(error) from error
             raise self._explained(error) from error
         except AzureError as error:
-            raise SignInError(
-                "authority_unreachable", resource=self._cloud.authority, problem=_first_line(error.message)
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: AzureError) -> SignInError:
+        problem = _first_line(error.message)
+        return SignInError("authority_unreachable", resource=self._cloud.authority, problem=problem)
 
     def _explained(self, error: ClientAuthenticationError) -> SignInError:
         from azure.identity import CredentialUnavailableError
@@ -178,12 +184,14 @@ class SignIn:
             return SignInError("secret_expired", problem=problem)
         if _OVER.search(said):
             return self._over(problem)
-        if isinstance(error, CredentialUnavailableError) or self._kind == "default":
+        # A person who did not come in time is not refused.
+        absent = self._by_person and "AADSTS" not in said
+        if isinstance(error, CredentialUnavailableError) or self._kind == "default" or absent:
             return self._missing(problem)
         return SignInError("authority_refused", resource=self._cloud.authority, problem=problem)
 
     def _over(self, problem: str) -> SignInError:
-        if self._kind in ("device_code", "browser"):
+        if self._by_person:
             return SignInError("person_expired", problem=problem)
         return SignInError("expired", problem=problem, command=self.command)
 
@@ -207,7 +215,8 @@ def _credential(kind: str, cloud: Cloud, prompt: Prompt | None) -> TokenCredenti
     from azure import identity
 
     # MSAL asks Microsoft about hosts that it does not know; an authority of one's own is not to be asked about there.
-    common: dict[str, Any] = {"authority": cloud.authority, "disable_instance_discovery": not cloud.known}
+    url = cloud.authority if "://" in cloud.authority else f"https://{cloud.authority}"
+    common: dict[str, Any] = {"authority": url, "disable_instance_discovery": not cloud.known}
     own_client = os.environ.get("AZURE_CLIENT_ID")
     match kind:
         case "cli":

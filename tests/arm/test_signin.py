@@ -196,6 +196,19 @@ def test_a_person_signs_in_in_the_browser(
     assert "one-time" == endpoint.asked[-1]["code"]
 
 
+def test_a_person_who_did_not_come_is_told_to_run_the_cell_again(
+    endpoint: Entra, tmp_path: Path, in_a_notebook: None
+) -> None:
+    """
+    A code that ran out, or was declined, is nobody's fault.
+    """
+    endpoint.refusal = ("authorization_declined", "The person declined.")
+    with pytest.raises(SignInError) as caught:
+        signed_in(tmp_path, sign_in="device_code")
+
+    assert "nobody_signed_in" == caught.value.message
+
+
 @pytest.mark.parametrize("sign_in", ["device_code", "browser"])
 def test_nobody_is_asked_where_nobody_sits(endpoint: Entra, tmp_path: Path, sign_in: str) -> None:
     """

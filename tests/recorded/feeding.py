@@ -7,17 +7,15 @@ Imports `replay` and the library's readers and writers.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import HttpResponseError
-from builders import change
 from recorded.replay import Exchange, chains, path_of, replayed, singles
 
 from runbook_lib.arm import machines, shapes
@@ -27,12 +25,19 @@ from runbook_lib.arm.effective import effective
 from runbook_lib.arm.servicetags import service_tags_list
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.errors import SignInError
-from runbook_lib.records import Change, key
+from runbook_lib.records import Change
 
-__all__ = ["Fed", "feed", "fed"]
+__all__ = ["READERS", "WRITES", "Fed", "error_fed", "fed", "feed", "type_of"]
 
 Json = dict[str, Any]
 Reader = Callable[[Json], Any]
+BASE = "https://management.azure.com"
+ITEM = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.RecoveryServices/vaults/v/backupFabrics/Azure"
+    "/protectionContainers/IaasVMContainer;iaasvmcontainerv2;g;vm/protectedItems/VM;iaasvmcontainerv2;g;vm"
+)
+# The end of a list of which one page was recorded.
+LAST_PAGE: Exchange = {"response": {"status": 200, "headers": {}, "body": {"value": []}}}
 TYPED = (ArmError, HttpResponseError, OperationFailed, SignInError)
 
 
@@ -166,13 +171,14 @@ def feed(place: str, exchange: Exchange, folder: Path) -> Fed:
     """
     path, method = path_of(exchange), exchange["request"]["method"]
     kind, one = type_of(path)
-    session, _ = replayed([exchange], folder)
+    body = exchange["response"]["body"]
+    more = [LAST_PAGE] if isinstance(body, dict) and body.get("nextLink") else []
+    session, _ = replayed([exchange, *more], folder, exchange["request"]["uri"] if method == "GET" else "")
     if method == "GET" and kind in READERS:
         return _run(place, f"read {kind}", lambda: _read(session, path, kind, one))
-    if method == "GET" and (pattern := next((each for each in POLLS if re.search(each, path.lower())), "")):
-        operation = Operation(url=exchange["request"]["uri"], by_status=POLLS[pattern], pause=1.0)
-        return _run(place, "follow an operation", lambda: ((), str(ask(session, operation))))
-    word = path.lower().rsplit("/", 1)[-1]
+    if method == "GET" and (operation := _operation(exchange)):
+        return _run(place, "follow an operation", lambda: ((), "over" if ask(session, operation) else "under way"))
+    word = _last(path)
     if method == "POST" and word in QUESTIONS:
         return _run(place, f"ask {word}", lambda: (((session.ask(path, "x", {}), {}),), ""))
     if method == "POST" and word in EFFECTIVE:
@@ -186,7 +192,7 @@ def _feed_chain(place: str, record: Exchange, folder: Path) -> Fed:
     steps = record["steps"]
     path, method = path_of(steps[0]), steps[0]["request"]["method"]
     kind, _ = type_of(path)
-    word = path.lower().rsplit("/", 1)[-1]
+    word = _last(path)
     if method == "POST" and word in EFFECTIVE:
         session, _ = replayed(steps, folder)
         return _run(place, f"ask {word}, from start to end", lambda: _effective(session, path, word))
@@ -222,7 +228,7 @@ def _read(session: Session, path: str, kind: str, one: bool) -> tuple[tuple[tupl
 
 
 def _effective(session: Session, path: str, word: str) -> tuple[tuple[tuple[Json, Any], ...], str]:
-    body = session.ask_and_wait(path, "x", 1e9)
+    body = session.ask_and_wait(path, "x", 600.0)
     read = effective(body, {}) if word == "effectivenetworksecuritygroups" else effective({}, body)
     return ((body, read),), ""
 
@@ -238,22 +244,53 @@ def _change(kind: str, path: str, exchange: Exchange) -> Change:
         target = re.split("/backupfabrics/", path, flags=re.IGNORECASE)[0]
     if kind == "add-security-rule":
         target, facts = re.split("/securityrules/", path, flags=re.IGNORECASE)[0], {"rule": path.rsplit("/", 1)[-1]}
-    return change(kind, target, body if isinstance(body, dict) else {}, **facts)
+    return Change(step="01", kind=kind, target=target, body=body if isinstance(body, dict) else {}, facts=facts)
 
 
 def _write(
     session: Session, asked: Change, polls: Any, folder: Path | None = None
 ) -> tuple[tuple[tuple[Json, Any], ...], str]:
-    with session.guard.writing():
-        operation = begun(WRITERS[asked.kind](session, asked), asked.target)
+    try:
+        with session.guard.writing():
+            operation = begun(WRITERS[asked.kind](session, asked), asked.target)
+    except ValueError as error:
+        # Whoever sent it reads back what became of it.
+        raise ArmError(200, "MalformedBody", str(error)) from error
     if operation is None:
         return (), "at once"
-    asked_there = [each for each in polls if urlsplit(each["request"]["uri"]).path == urlsplit(operation.url).path]
-    for poll in asked_there:
-        follower, _ = replayed([poll], folder or Path())
-        if ask(follower, operation):
+    name = _last(unquote(urlsplit(operation.url).path))
+    for poll in (each for each in polls if _last(path_of(each)) == name):
+        # The recorder's client may have asked for it at another of its places.
+        follower, _ = replayed([poll], folder or Path(), poll["request"]["uri"])
+        if ask(follower, _operation(poll) or operation):
             return (), "in the end"
     return (), "under way"
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").lower().rsplit("/", 1)[-1]
+
+
+def _operation(poll: Exchange) -> Operation | None:
+    """
+    Return the operation that a poll asks for, where it is one of the library's.
+    """
+    path = path_of(poll).lower()
+    pattern = next((each for each in POLLS if re.search(each, path)), "")
+    return Operation(url=poll["request"]["uri"], by_status=POLLS[pattern], pause=1.0) if pattern else None
+
+
+def error_fed(place: str, exchange: Exchange) -> Iterator[Fed]:
+    """
+    Give a recorded refusal, whatever it was the answer to, as the answer to a read and to a write of the library.
+    """
+    if exchange["response"]["status"] < 400:
+        return
+    with TemporaryDirectory() as name:
+        session, _ = replayed([exchange], Path(name), BASE)
+        yield _run(place, "read", lambda: (((session.get("/subscriptions", "x"), {}),), ""))
+        session, _ = replayed([exchange], Path(name), BASE)
+        yield _run(place, "write", lambda: _write(session, Change(step="04", kind="protect", target=ITEM), ()))
 
 
 @cache

@@ -129,11 +129,17 @@ class _Token:
         return AccessToken("recorded", 4102444800)
 
 
-def replayed(exchanges: Sequence[Exchange], folder: Path) -> tuple[Session, Replay]:
+def replayed(exchanges: Sequence[Exchange], folder: Path, url: str = "") -> tuple[Session, Replay]:
     """
     Open a session that is answered with *exchanges*, at the host that they were recorded from.
+
+    Args:
+        url: what is asked first; empty where the first answer says where to go on.
     """
-    parts = urlsplit(exchanges[0]["request"]["uri"])
+    told = {name.lower(): value for name, value in exchanges[0]["response"]["headers"].items()}
+    # Recorders rename hosts in requests, and not everywhere in answers.
+    leads = told.get("azure-asyncoperation") or told.get("location")
+    parts = urlsplit(url or leads or exchanges[0]["request"]["uri"])
     transport = Replay(exchanges)
     session = Session(
         Target(kind="azure", name="recorded"),

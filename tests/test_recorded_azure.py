@@ -23,6 +23,7 @@ NOT_RECORDED = {
     "microsoft.authorization/permissions",
     "microsoft.authorization/roledefinitions",
     "microsoft.keyvault/vaults",
+    "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems/recoverypoints",
 }
 # Read by others: recorded, and nothing that the library asks for.
 NOT_READ = {

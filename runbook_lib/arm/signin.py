@@ -147,7 +147,7 @@ class SignIn:
         self.tenant = asked.tenant_id or os.environ.get("AZURE_TENANT_ID", "")
         self.command = login_command(cloud, self.tenant)
         try:
-            self._credential = _credential(self._kind, cloud, prompt)
+            self._credential = _credential(self._kind, cloud, self.tenant, prompt)
         except ValueError as error:
             # Variables that are not set, or cannot be meant.
             raise self._missing(_first_line(str(error))) from error
@@ -210,13 +210,14 @@ class SignIn:
         return SignInError("no_credential", problem=problem, command=self.command)
 
 
-def _credential(kind: str, cloud: Cloud, prompt: Prompt | None) -> TokenCredential:
+def _credential(kind: str, cloud: Cloud, tenant: str, prompt: Prompt | None) -> TokenCredential:
     # Imported here: azure-identity is of no use, and of some cost, to a rehearsal.
     from azure import identity
 
     # MSAL asks Microsoft about hosts that it does not know; an authority of one's own is not to be asked about there.
     url = cloud.authority if "://" in cloud.authority else f"https://{cloud.authority}"
     common: dict[str, Any] = {"authority": url, "disable_instance_discovery": not cloud.known}
+    personal = common | ({"tenant_id": tenant} if tenant else {})
     own_client = os.environ.get("AZURE_CLIENT_ID")
     match kind:
         case "cli":
@@ -229,9 +230,9 @@ def _credential(kind: str, cloud: Cloud, prompt: Prompt | None) -> TokenCredenti
             return identity.EnvironmentCredential(**common)
         case "device_code":
             told = {"prompt_callback": lambda page, code, _: prompt(page, code)} if prompt else {}
-            return identity.DeviceCodeCredential(**common, **told)
+            return identity.DeviceCodeCredential(**personal, **told)
         case "browser":
-            return identity.InteractiveBrowserCredential(**common)
+            return identity.InteractiveBrowserCredential(**personal)
     return identity.DefaultAzureCredential(**common)
 
 

@@ -229,7 +229,7 @@ def _credential(kind: str, cloud: Cloud, tenant: str, prompt: Prompt | None) -> 
         case "environment":
             return identity.EnvironmentCredential(**common)
         case "device_code":
-            told = {"prompt_callback": lambda page, code, _: prompt(page, code)} if prompt else {}
+            told: dict[str, Any] = {"prompt_callback": lambda page, code, _: prompt(page, code)} if prompt else {}
             return identity.DeviceCodeCredential(**personal, **told)
         case "browser":
             return identity.InteractiveBrowserCredential(**personal)

@@ -11,7 +11,7 @@ ifndef RUN_DIR
 RUN_DIR := runs/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell $(PYTHON) -c 'import os; print(os.urandom(3).hex())')
 endif
 
-.PHONY: run test lab lint e2e screenshots docs fidelity clients faults bench binder clean
+.PHONY: run test lab lint e2e screenshots docs fidelity clients faults versions bench binder clean
 
 # The main job on a fresh copy of the example estate. That some of its VMs are blocked (exit code 3) is what it shows.
 run: $(VENV)/run.stamp
@@ -60,6 +60,18 @@ clients: $(VENV)/dev.stamp $(JS) $(OLDER)/older.stamp
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n auto -m faults tests/faults
 
+# What goes through the Azure SDKs, against the lowest versions that pyproject.toml allows and the newest that there are.
+SDK_TESTS = tests/arm tests/test_read_only.py tests/test_apply_plan.py tests/test_rights.py tests/test_precheck.py \
+	tests/sandbox/test_transport.py
+versions: $(VENV)/azure-lowest.stamp
+	rm -rf $(VENV)/azure-newest
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/azure-newest \
+		$$(sed -n 's/^ *"\(azure-[a-z-]*\)>=.*/\1/p' pyproject.toml)
+	for each in lowest newest; do \
+		echo "Azure SDKs, $$each:"; (cd $(VENV)/azure-$$each && ls -d azure_*.dist-info); \
+		PYTHONPATH=$(CURDIR)/$(VENV)/azure-$$each:$(CURDIR) $(BIN)/python -m pytest -q -n auto $(SDK_TESTS) || exit 1; \
+	done
+
 # What things cost, as ratios measured in one run; exits with 1 when a target is missed.
 bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.sandbox
@@ -84,6 +96,12 @@ $(VENV)/run.stamp: pyproject.toml requirements.txt constraints.txt
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[run,dev]'
+	touch $@
+
+$(VENV)/azure-lowest.stamp: $(VENV)/dev.stamp
+	rm -rf $(VENV)/azure-lowest
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/azure-lowest \
+		$$(sed -n 's/^ *"\(azure-[a-z-]*\)>=\([0-9.]*\)",$$/\1==\2/p' pyproject.toml)
 	touch $@
 
 tests/%/node_modules/.package-lock.json: tests/%/package.json tests/%/package-lock.json

@@ -14,7 +14,7 @@ from runbook_lib.arm.apply import Applied, apply_step, check_plan
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session
 from runbook_lib.conclusion import verdicts_of
-from runbook_lib.errors import RunbookError, WriteFailed
+from runbook_lib.errors import WriteFailed
 from runbook_lib.folder import RunFolder, state_path
 from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
@@ -84,8 +84,6 @@ def apply_plan(
     Raises:
         Drift, PlanRefused: nothing of the step was sent.
     """
-    if asked.target == "azure":
-        raise RunbookError("azure_read_only")
     check_plan(plan, session)
     steps = [step for step in plan.steps if step.number in numbers]
     began, waited, refusals = session.clock(), session.limiter.waited, session.limiter.refusals

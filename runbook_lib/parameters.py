@@ -30,6 +30,7 @@ __all__ = [
     "fill_name",
     "from_text",
     "has_hole",
+    "is_guid",
     "location_name",
     "schema",
 ]
@@ -50,6 +51,11 @@ class Parameters:
     target: str = _one_of("sandbox", "azure")
     run_dir: str = ""
     language: str = field(default=text.DEFAULT_LANGUAGE, metadata={"choices": text.LANGUAGES})
+    sign_in: str = _one_of(
+        "default", "cli", "managed_identity", "workload_identity", "environment", "device_code", "browser"
+    )
+    tenant_id: str = ""
+    cloud: str = _one_of("AzurePublicCloud", "AzureChinaCloud", "AzureUSGovernment")
     apply: bool = False
     max_errors: int = 10
     subscription_ids: tuple[str, ...] = ()
@@ -211,6 +217,13 @@ def _template_problem(name: str, template: str, words: Iterable[str]) -> Invalid
     )
 
 
+def is_guid(value: str) -> bool:
+    """
+    Tell whether *value* is written as the ids of subscriptions and tenants are.
+    """
+    return bool(_GUID.fullmatch(value))
+
+
 def location_name(value: str) -> str:
     """
     Normalise a region: `West Europe` and `westeurope` are one.
@@ -327,11 +340,16 @@ def _names(p: Parameters) -> Problems:
         yield InvalidParameters("same_policy", name="enhanced_policy_name", value=p.enhanced_policy_name)
 
 
+def _tenant(p: Parameters) -> Problems:
+    if p.tenant_id and not is_guid(p.tenant_id) and not (_HOST.fullmatch(p.tenant_id) and "." in p.tenant_id):
+        yield InvalidParameters("tenant_id", name="tenant_id", value=p.tenant_id)
+
+
 def _subscriptions(p: Parameters) -> Problems:
     for value in p.subscription_ids:
-        if not _GUID.fullmatch(value):
+        if not is_guid(value):
             yield InvalidParameters("subscription_id", name="subscription_ids", value=value)
-    if p.vault_subscription != "same" and not _GUID.fullmatch(p.vault_subscription):
+    if p.vault_subscription != "same" and not is_guid(p.vault_subscription):
         yield InvalidParameters("subscription_id", name="vault_subscription", value=p.vault_subscription)
 
 
@@ -412,13 +430,8 @@ def _is_host(value: str) -> bool:
         return bool(_HOST.fullmatch(value)) and not value.replace(".", "").isdigit()
 
 
-def _target(p: Parameters) -> Problems:
-    if p.apply and p.target == "azure":
-        yield InvalidParameters("azure_read_only", name="apply")
-
-
 _RULES: tuple[Callable[[Parameters], Problems], ...] = (
-    _target,
+    _tenant,
     _errors,
     _names,
     _subscriptions,

@@ -7,9 +7,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from runbook_lib import checks
+from runbook_lib import checks, ui
 from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session, open_session
+from runbook_lib.arm.signin import Asked
 from runbook_lib.conclusion import verdicts_of
 from runbook_lib.errors import RunbookError
 from runbook_lib.folder import NOTEBOOKS, RunFolder
@@ -60,7 +61,11 @@ class State:
         """
         The signed-in target; opened when it is first needed.
         """
-        return open_session(self.asked.target, self.folder.journal)
+        how = Asked(sign_in=self.asked.sign_in, tenant_id=self.asked.tenant_id, cloud=self.asked.cloud)
+        prompt = _Prompt(self.asked.language)
+        session = open_session(self.asked.target, self.folder.journal, how, prompt)
+        prompt.over(session.target.caller)
+        return session
 
     # --- what is there -------------------------------------------------------------------------------------------
 
@@ -180,3 +185,21 @@ class State:
     @property
     def _number(self) -> str:
         return self.notebook[:2]
+
+
+class _Prompt:
+    """
+    Asks a person to sign in; the code is taken off the screen, and so out of the saved notebook, when it was used.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._live: ui.Live | None = None
+
+    def __call__(self, page: str, code: str) -> None:
+        self._live = ui.Live()
+        self._live.tell(say("say.device_code", self._language, page=page, code=code), last=True)
+
+    def over(self, caller: str) -> None:
+        if self._live is not None:
+            self._live.tell(say("say.signed_in", self._language, caller=caller), last=True)

@@ -57,7 +57,7 @@ def budgets_of(method: str, url: str, principal: str) -> Budgets:
     kind = _KINDS.get(method, "writes")
     words = urlsplit(url).path.strip("/").lower().split("/")
     subscription = words[1] if words[0] == "subscriptions" and len(words) > 1 else ""
-    provider, *rest = words[words.index("providers") + 1 :] if "providers" in words else [""]
+    provider, *rest = (words[words.index("providers") + 1 :] if "providers" in words else []) or [""]
     # Types and names take turns after the provider; which resource it is does not matter.
     owner = f"{subscription or 'tenant'}|{principal}"
     return Budgets(

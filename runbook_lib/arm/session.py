@@ -26,9 +26,11 @@ from azure.mgmt.resource.subscriptions import SubscriptionClient
 from runbook_lib.arm.limiter import Limiter
 from runbook_lib.arm.patience import Patience
 from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
+from runbook_lib.arm.signin import Asked, Prompt, SignIn, cloud_of
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal, redacted
+from runbook_lib.parameters import is_guid
 from runbook_lib.records import Origin, Target, decode
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 
@@ -134,6 +136,7 @@ class Session:
         shared: Path | None = None,
         base_url: str = ARM,
         place: str = "",
+        login: str = "az login",
         **options: Any,
     ) -> None:
         """
@@ -143,6 +146,7 @@ class Session:
             shared: file in which local processes share what is left of the target's limits; None for this one alone.
             base_url: of Resource Manager.
             place: what tells this target from others of its kind; nothing where there is only one.
+            login: the command that signs in anew.
             options: more options of the SDK's clients.
         """
         self.target = target
@@ -154,6 +158,7 @@ class Session:
         self._transport = transport
         self.place = place or base_url
         self._base_url = base_url
+        self._login = login
         self._more = options
         self._clients: dict[str, _Clients] = {}
         self._lock = threading.Lock()
@@ -199,7 +204,7 @@ class Session:
         The service's clock at its last answer, from the `Date` header.
         """
         if self._now is None:
-            raise SignInError("no_answer", resource=ARM)
+            raise SignInError("no_answer", resource=self._base_url)
         return self._now
 
     def sleep(self, seconds: float) -> None:
@@ -324,14 +329,17 @@ class Session:
             response = self._raw.send_request(request)
             self._take_time(response)
         except ClientAuthenticationError as error:
-            raise SignInError("no_credential", resource=ARM, problem=redacted(error.message.splitlines()[0])) from error
+            raise self._refused(redacted(error.message)) from error
         except HttpResponseError as error:
             raise ArmError(error.status_code or 0, "HttpResponseError", error.message) from error
         except AzureError as error:
             raise ArmError(0, type(error).__name__, error.message) from error
         if response.status_code == 401:
-            raise SignInError("refused", resource=ARM)
+            raise self._refused(": ".join(_error_of(_json_of(response))))
         return response
+
+    def _refused(self, problem: str) -> SignInError:
+        return SignInError("refused", resource=self._base_url, problem=problem, command=self._login)
 
     def _refuse_foreign(self, path: str, following: str) -> None:
         # The next request carries the token: it must not follow a link out of ARM.
@@ -344,11 +352,15 @@ class Session:
             self._now = parsedate_to_datetime(stamp)
 
 
-def _body_of(response: HttpResponse) -> dict[str, Any]:
+def _json_of(response: HttpResponse) -> Any:
     try:
-        body = response.json() if response.content else None
+        return response.json() if response.content else None
     except ValueError as error:
         raise ArmError(response.status_code, "MalformedBody", "the answer is not JSON") from error
+
+
+def _body_of(response: HttpResponse) -> dict[str, Any]:
+    body = _json_of(response)
     if response.status_code not in (200, 201) or not isinstance(body, dict):
         raise ArmError(response.status_code, *_error_of(body))
     return body
@@ -405,12 +417,16 @@ def _origin(source: dict[str, Any], path: Path) -> Origin | None:
         raise InvalidParameters("estate", name="estate", problem=f"{path}: source: {error}") from error
 
 
-def open_session(kind: str, journal: Journal) -> Session:
+def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt: Prompt | None = None) -> Session:
     """
     Sign in to the target *kind*, `sandbox` or `azure`.
 
+    Args:
+        asked: how to sign in to Azure; None takes the defaults.
+        prompt: tells a person where to enter which code.
+
     Raises:
-        SignInError: azure-identity finds no usable credential.
+        SignInError: there is no usable sign-in, or it is one of another tenant.
         InvalidParameters: the sandbox's estate cannot be read, or Azure is asked for on a public Binder.
     """
     if kind == "sandbox":
@@ -432,14 +448,22 @@ def open_session(kind: str, journal: Journal) -> Session:
         )
     if any(name.startswith("BINDER_") for name in os.environ):
         raise InvalidParameters("azure_on_binder", name="target")
-    # Imported here: azure-identity is of no use, and of some cost, to a rehearsal.
-    from azure.identity import DefaultAzureCredential
-
-    credential = DefaultAzureCredential()
-    try:
-        claims = _claims(credential.get_token(f"{ARM}/.default").token)
-    except ClientAuthenticationError as error:
-        raise SignInError("no_credential", resource=ARM, problem=error.message.splitlines()[0]) from error
-    caller = str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "unknown")
-    target = Target(kind="azure", name="AzureCloud", tenant=str(claims.get("tid", "")), caller=caller)
-    return Session(target, credential, journal, shared=state_path() / "limits.sqlite")
+    asked = asked or Asked()
+    cloud = cloud_of(asked.cloud, os.environ)
+    credential = SignIn(asked, cloud, prompt)
+    claims = _claims(credential.get_token(cloud.scope).token)
+    tenant = str(claims.get("tid", ""))
+    if asked.tenant_id and is_guid(asked.tenant_id) and tenant.lower() not in ("", asked.tenant_id.lower()):
+        raise SignInError("wrong_tenant", tenant=asked.tenant_id, found=tenant, command=credential.command)
+    caller = str(
+        claims.get("upn") or claims.get("unique_name") or claims.get("appid") or claims.get("oid") or "unknown"
+    )
+    return Session(
+        Target(kind="azure", name=cloud.name, tenant=tenant, caller=caller),
+        credential,
+        journal,
+        shared=state_path() / "limits.sqlite",
+        base_url=cloud.endpoint,
+        login=credential.command,
+        credential_scopes=[cloud.scope],
+    )

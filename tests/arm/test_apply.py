@@ -182,19 +182,6 @@ def test_what_rests_on_a_failed_change_is_not_sent(make_run: RunMaker, contoso: 
     assert not [each for each in writes(contoso) if "/vaults/" in each]
 
 
-def test_azure_is_read_only_in_this_version(make_run: RunMaker) -> None:
-    """
-    Applying to Azure is refused before anything is sent.
-    """
-    run = make_run(vm_selector="name:bi01")
-    plan = run.plan
-    run.asked = replace(run.asked, target="azure")
-    with pytest.raises(RunbookError) as caught:
-        run.apply_plan(plan, ALL)
-
-    assert "azure_read_only" == caught.value.message
-
-
 def test_a_stopped_vm_is_resumed_in_its_own_vault(make_run: RunMaker) -> None:
     """
     Its recovery points are there: a second vault would be wrong, and refused.

@@ -100,6 +100,17 @@ def test_a_write_that_fails_every_time_fails_alone(make_run: RunMaker, contoso: 
     assert TRIES == len(tried)
 
 
+def test_a_sign_in_that_is_over_stops_the_run_and_fails_nothing(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Nothing was done by what was refused, and nothing more is sent: whoever signs in again goes on.
+    """
+    contoso.fault(Fault(method="PUT", path=ITEM, status=401, code="ExpiredAuthenticationToken", message="over"))
+    ended = applied(make_run(vm_selector=WAVE))
+    kept = [each for each in ended if each.change.kind == "protect"]
+
+    assert {("pending", "ExpiredAuthenticationToken")} == {(each.outcome, each.code) for each in kept}
+
+
 def test_an_operation_that_the_service_ends_badly_says_why(make_run: RunMaker, contoso: Sandbox) -> None:
     """
     It is asked for by itself when the list does not show its VM; the VMs around it are done.

@@ -219,8 +219,8 @@ class Batch:
 
     def _refused(self, flight: _Flight, error: HttpResponseError) -> Applied | _Flight:
         code, message = code_of(error), redacted((error.error.message if error.error else error.message) or "")
-        if error.status_code == 429:
-            # Longer than anybody waits: nothing was done, and nothing more is sent in this run.
+        if error.status_code in (401, 429):
+            # The sign-in is over, or longer than anybody waits: nothing was done, and nothing more is sent in this run.
             self._stopped = (code, message)
             return Applied(change=flight.change, outcome="pending", code=code, message=message)
         if error.status_code is None or error.status_code < 400 or error.status_code in PASSING:

@@ -28,9 +28,10 @@ from runbook_lib.arm.patience import Patience
 from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
-from runbook_lib.journal import Journal, redacted
+from runbook_lib.journal import Journal
 from runbook_lib.records import Target
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
+from runbook_lib.secrets import redacted
 
 if TYPE_CHECKING:
     from azure.mgmt.network import NetworkManagementClient
@@ -403,7 +404,7 @@ def open_session(kind: str, journal: Journal) -> Session:
     try:
         claims = _claims(credential.get_token(f"{ARM}/.default").token)
     except ClientAuthenticationError as error:
-        raise SignInError("no_credential", resource=ARM, problem=error.message.splitlines()[0]) from error
+        raise SignInError("no_credential", resource=ARM, problem=redacted(error.message.splitlines()[0])) from error
     caller = str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "unknown")
     target = Target(kind="azure", name="AzureCloud", tenant=str(claims.get("tid", "")), caller=caller)
     return Session(target, credential, journal, shared=state_path() / "limits.sqlite")

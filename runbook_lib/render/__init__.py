@@ -8,6 +8,7 @@ from runbook_lib.render.ending import ending, failure, failures, worse
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
+from runbook_lib.render.report import changes, report
 from runbook_lib.render.rights import precheck, rights
 from runbook_lib.render.sinks import MOST_ROWS, Lines, Shown, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
@@ -33,6 +34,7 @@ __all__ = [
     "Lines",
     "Shown",
     "Table",
+    "changes",
     "check_lines",
     "comparison",
     "csv_cell",
@@ -60,6 +62,7 @@ __all__ = [
     "ranges",
     "readiness",
     "remedies",
+    "report",
     "results",
     "rights",
     "sentence",

@@ -22,6 +22,7 @@ from runbook_lib.kernel import Kernel, environment
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import Difference, world_moved
 from runbook_lib.records import Plan
+from runbook_lib.secrets import redacted
 from runbook_lib.text import say
 
 if TYPE_CHECKING:
@@ -236,5 +237,5 @@ def _as_ours(error: PapermillExecutionError, notebook: str) -> RunbookError:
     """
     kind = getattr(errors, error.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
-        return kind("in_notebook", resource=notebook, detail=error.evalue)
-    return RunbookError("notebook_failed", resource=notebook, error=error.ename, detail=error.evalue)
+        return kind("in_notebook", resource=notebook, detail=redacted(error.evalue))
+    return RunbookError("notebook_failed", resource=notebook, error=error.ename, detail=redacted(error.evalue))

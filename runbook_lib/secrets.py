@@ -13,30 +13,49 @@ from collections.abc import Mapping
 __all__ = ["REDACTED", "public_members", "redacted"]
 
 REDACTED = "REDACTED"
-# Ends of names whose value opens something: `sig`, `AccountKey`, `adminPassword`, `CLIENT_SECRET`, `x-api-key`.
+_KEYS = ("access", "account", "api", "function", "host", "master", "private", "shared", "storage", "subscription")
+# Ends of names whose value opens something: `AccountKey`, `adminPassword`, `CLIENT_SECRET`, `x-api-key`.
+_NAMES = (
+    *("credential", "passphrase", "passwd", "password", "pwd", "secret", "sharedaccesssignature", "token"),
+    *(rf"{kind}{between}key" for kind in _KEYS for between in ("", "-", "_", " ")),
+    r"\bsas",
+    r"\bsig",
+)
 # A `$skiptoken` only says where a list goes on.
-_NAME = (
-    r"(?:password|passwd|passphrase|pwd|secret|(?<!skip)token|credential|(?:account|access|api|master|private|shared|"
-    r"storage|subscription|function|host)[-_ ]?key|sharedaccesssignature|\bsas|\bsig)"
-)
-_NAMED = re.compile(_NAME + r"$", re.IGNORECASE)
-_WORD = r"[^\s\"'&;,\\<>]+"
+_NAMED = re.compile(rf"(?<!skip)(?:{'|'.join(_NAMES)})$", re.IGNORECASE)
+
+
+def _behind(end: str) -> str:
+    """
+    Make a pattern for what stands before a place: a name that ends in one of ours, then *end*.
+    """
+    # From the place backwards: asking at each character for all names takes a hundred times as long (measured).
+    return f"(?<!skiptoken{end})(?:{'|'.join(f'(?<={name}{end})' for name in _NAMES)})"
+
+
+_QUOTED, _ESCAPED = _behind("[\"']:"), _behind(r"\\[\"']:")
+# By what has to be in a text for the rule to find anything.
 _RULES = (
-    # name=value and "name": "value", also with the quotes escaped, as JSON inside JSON has them.
-    (re.compile(rf"({_NAME}=){_WORD}", re.IGNORECASE), rf"\1{REDACTED}"),
-    (re.compile(rf"({_NAME}\\*[\"']\s*:\s*\\*[\"'])[^\"'\\]+", re.IGNORECASE), rf"\1{REDACTED}"),
-    (re.compile(r"\b((?:bearer|authorization\W{1,4}basic)\s+)[-\w.~+/]{6,}=*", re.IGNORECASE), rf"\1{REDACTED}"),
+    # name=value
+    ("=", re.compile(rf"={_behind('=')}[^\s\"'&;,\\<>]+", re.IGNORECASE), f"={REDACTED}"),
+    # "name": "value", and the same where it is JSON inside JSON.
+    (":", re.compile(rf":{_QUOTED}(\s*[\"'])[^\"'\\]+", re.IGNORECASE), rf":\1{REDACTED}"),
+    (":", re.compile(rf":{_ESCAPED}(\s*\\*[\"'])[^\"'\\]+", re.IGNORECASE), rf":\1{REDACTED}"),
+    ("bearer ", re.compile(r"\b(bearer\s+)[-\w.~+/]{6,}=*", re.IGNORECASE), rf"\1{REDACTED}"),
+    ("basic ", re.compile(r"(authorization\W{1,4}basic\s+)[\w+/]{6,}=*", re.IGNORECASE), rf"\1{REDACTED}"),
     # A JSON Web Token.
-    (re.compile(r"\beyJ[-\w]{6,}\.[-\w]{6,}(?:\.[-\w]*)?"), REDACTED),
+    ("eyj", re.compile(r"eyJ[-\w]{6,}\.[-\w]{6,}(?:\.[-\w]*)?"), REDACTED),
     # The key of a storage account and its like: 64 bytes in base64.
-    (re.compile(r"(?<![\w+/])[\w+/]{86}==(?!=)", re.ASCII), REDACTED),
+    ("==", re.compile(r"(?<![\w+/])[\w+/]{86}==(?!=)", re.ASCII), REDACTED),
     # The secret of an application in Entra ID.
-    (re.compile(r"(?<![-\w~.])[-\w~.]{3}[0-9]Q~[-\w~.]{31,34}", re.ASCII), REDACTED),
-    (re.compile(r"(://[^\s/:@\"'\\]+:)[^\s/@\"'\\]+@"), rf"\1{REDACTED}@"),
-    (re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END|(?=\\*\")|$)", re.DOTALL), rf"\1{REDACTED}\2"),
+    ("q~", re.compile(r"(?<![-\w~.])[-\w~.]{3}[0-9]Q~[-\w~.]{31,34}", re.ASCII), REDACTED),
+    ("://", re.compile(r"(://[^\s/:@\"'\\]+:)[^\s/@\"'\\]+@"), rf"\1{REDACTED}@"),
+    (
+        "private key-----",
+        re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END|(?=\\*\")|$)", re.DOTALL),
+        rf"\1{REDACTED}\2",
+    ),
 )
-# One of these stands in whatever a rule finds: most texts have none, and asking is cheap.
-_SIGNS = ("=", ":", "bearer ", "eyj", "q~", "private key")
 
 
 def redacted(text: str) -> str:
@@ -44,10 +63,9 @@ def redacted(text: str) -> str:
     Take out of *text* what opens something; whatever the service says goes through here before it is kept or shown.
     """
     lowered = text.lower()
-    if not any(sign in lowered for sign in _SIGNS):
-        return text
-    for rule, instead in _RULES:
-        text = rule.sub(instead, text)
+    for sign, rule, instead in _RULES:
+        if sign in lowered:
+            text = rule.sub(instead, text)
     return text
 
 

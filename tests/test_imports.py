@@ -28,7 +28,7 @@ ORDER = (
     ("scripts",),
     ("render", "journal"),
     ("evidence",),
-    ("folder", "lease"),
+    ("folder", "lease", "redaction"),
     ("arm",),
     ("ui", "conclusion"),
     ("applying",),

@@ -1,5 +1,5 @@
 """
-What all commands share: how they end, and how wide the terminal is.
+What all commands share: how they end, what they sign with, and how wide the terminal is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ import click
 
 from runbook_lib.errors import RunbookError
 
-__all__ = ["exits", "width"]
+__all__ = ["exits", "signed", "width"]
+
+signed = click.option(
+    "--sign-key",
+    default="",
+    metavar="FILE",
+    help="Sign the evidence with this private key (else $RUNBOOK_SIGN_KEY; an SSH key will do).",
+)
 
 
 def exits(command: Callable[..., int]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ import click
 import yaml
 
 from runbook_lib import evidence
-from runbook_lib.cli.base import exits, width
+from runbook_lib.cli.base import exits, signed, width
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
 from runbook_lib.parameters import Parameters, build, from_text
 from runbook_lib.text import plain, say
@@ -31,12 +31,6 @@ __all__ = ["apply", "resume", "run"]
 
 # A parameter file is small; a larger one is a mistake or an attack.
 LARGEST_FILE = 1 << 20
-signed = click.option(
-    "--sign-key",
-    default="",
-    metavar="FILE",
-    help="Sign the evidence with this private key (else $RUNBOOK_SIGN_KEY; an SSH key will do).",
-)
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -54,14 +54,11 @@ def signer(named: str = "") -> Signer | None:
     try:
         return CryptoSigner(load(content, passphrase))  # type: ignore[arg-type]
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-        # Says of a key that it is encrypted, or that the passphrase is wrong; never what is in it.
-        locked = isinstance(error, TypeError) or "assword" in str(error)
-        raise InvalidParameters(
-            "sign_key_locked" if locked else "sign_key",
-            name=SIGN_KEY,
-            resource=named,
-            problem=str(error),
-        ) from error
+        # cryptography's own words: that a key is encrypted, or its passphrase wrong; never what is in it.
+        problem = str(error)
+        if isinstance(error, TypeError) or "passw" in problem.lower():
+            raise InvalidParameters("sign_key_locked", name=SIGN_KEY, resource=named, problem=problem) from error
+        raise InvalidParameters("sign_key", name=SIGN_KEY, resource=named, problem=problem) from error
 
 
 def public_key(path: Path) -> Key:

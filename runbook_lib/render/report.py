@@ -30,12 +30,12 @@ h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 2px solid #444; br
 p, ul { margin: .4rem 0; }
 .mark { font-weight: bold; }
 .page { width: 100%; border-collapse: collapse; table-layout: fixed; }
-.page > thead > tr > td { padding: .4rem 0; border-bottom: 1px solid #444; }
+.page > thead > tr > td { padding: .4rem 0 .8rem; }
 .page > tbody > tr > td { padding: 0; }
 main table { width: 100%; border-collapse: collapse; margin: .6rem 0; font-size: .87rem; }
 main table caption { padding: .2rem 0; }
-main th, main td { border: 1px solid #bbb; padding: .25rem .4rem; vertical-align: top; overflow-wrap: anywhere; }
-main thead th { background: #eee; overflow-wrap: normal; }
+main th, main td { border: 1px solid #bbb; padding: .25rem .4rem; vertical-align: top; overflow-wrap: break-word; }
+main thead th { background: #eee; }
 main tbody th { font-weight: 600; }
 @media print {
   @page { size: A4; margin: 14mm 12mm; }
@@ -48,6 +48,8 @@ main tbody th { font-weight: 600; }
 """
 _PROVES = ("report.proves_changed", "report.proves_recomputed", "report.proves_signed")
 _NOT = ("report.not_identity", "report.not_clock", "report.not_restore", "report.not_unread")
+# What a redacted copy has instead of tables, where it is not `outcome.json`.
+_INSTEAD = {"tables/changes.csv": "plan.json", "tables/plan.csv": "plan.json"}
 # The heading of each section, in order.
 _SECTIONS = ("who", "verdicts", "changes", "final", "risks", "unread", "parameters", "worth")
 
@@ -70,13 +72,15 @@ def report(
         parameters: content of `parameters.json`.
         state: content of `run.json`.
         version: of the runbook.
+
+    Long tables are cut; a redacted copy, which has no tables, has all of it in its JSON files.
     """
     mark = say("mark.target", language, mark=outcome["target"])
     parts = (
         [_who(outcome, plan, entries, parameters, state, version, language)],
         _verdicts(outcome, language),
         _written(outcome, plan, entries, language),
-        _final(plan, language),
+        _final(outcome, plan, language),
         [_risks(outcome, language)],
         _unread(outcome, language),
         [_parameters(parameters, language)],
@@ -127,9 +131,7 @@ def changes(plan: Plan, entries: Iterable[Mapping[str, Any]], language: str) -> 
         for change in plan.changes
     ]
     columns = ("step", "change", "outcome", "detail", "sent_at", "request_id", "correlation_id", "id")
-    table = Table(say("report.changes_caption", language, count=len(rows)), columns, rows, language)
-    table.whole = "tables/changes.csv"
-    return table
+    return Table(say("report.changes_caption", language, count=len(rows)), columns, rows, language)
 
 
 def _change(change: Change, result: Mapping[str, Any], call: Mapping[str, Any], language: str) -> dict[str, Any]:
@@ -143,6 +145,13 @@ def _change(change: Change, result: Mapping[str, Any], call: Mapping[str, Any], 
         "correlation_id": call.get("correlation_id", ""),
         "id": change.target,
     }
+
+
+def _file(table: str, outcome: Mapping[str, Any]) -> str:
+    """
+    Name the file with all rows of a table.
+    """
+    return _INSTEAD.get(table, "outcome.json") if "redacted_from" in outcome else table
 
 
 def _facts(rows: Iterable[tuple[str, Any]], language: str) -> str:
@@ -212,7 +221,7 @@ def _verdicts(outcome: Mapping[str, Any], language: str) -> list[str]:
     ranks = [worst.index(each["verdict"]) for each in outcome["verdicts"]]
     table = Table(say("caption.comparison", language), columns, rows, language, ranks=ranks)
     table.put_worst_first()
-    table.whole = "tables/comparison.csv"
+    table.whole = _file("tables/comparison.csv", outcome)
     return [table.html(), *_lines(each["why"] for each in outcome["missing"])]
 
 
@@ -235,13 +244,20 @@ def _written(outcome: Mapping[str, Any], plan: Plan, entries: Sequence[Mapping[s
     if approvals:
         caption = say("report.approved_caption", language, count=len(approvals))
         parts.append(Table(caption, ("step", "at", "digest"), approvals, language).html())
-    parts.append(_told(changes(plan, entries, language), applied=outcome["applied"], language=language))
+    parts.append(
+        _told(
+            changes(plan, entries, language),
+            _file("tables/changes.csv", outcome),
+            applied=outcome["applied"],
+            language=language,
+        )
+    )
     differences = [
         {name: each.get(name, "") for name in ("resource", "field", "expected", "found")}
         for each in outcome["differences"]
     ]
     if differences:
-        columns = ("resource", "field", "expected", "found")
+        columns = ("field", "resource", "expected", "found")
         table = Table(say("caption.differences", language), columns, differences, language)
         table.whole = "outcome.json"
         parts.append(table.html())
@@ -250,7 +266,7 @@ def _written(outcome: Mapping[str, Any], plan: Plan, entries: Sequence[Mapping[s
     return [*parts, *_lines(notes(plan, language))]
 
 
-def _told(whole: Table, *, applied: bool, language: str) -> str:
+def _told(whole: Table, file: str, *, applied: bool, language: str) -> str:
     """
     Show a table of changes with what a page has room for: both of Azure's ids in one column, none where none was sent.
     """
@@ -262,11 +278,11 @@ def _told(whole: Table, *, applied: bool, language: str) -> str:
         columns = tuple(name for name in columns if name != "detail")
     nothing = () if rows else (say("report.no_changes", language),)
     table = Table(whole.caption, columns, shown, language, notes=nothing)
-    table.whole = whole.whole
+    table.whole = file
     return table.html()
 
 
-def _final(plan: Plan, language: str) -> list[str]:
+def _final(outcome: Mapping[str, Any], plan: Plan, language: str) -> list[str]:
     counted = irreversible(plan.irreversible, language)
     said = [
         say(
@@ -281,7 +297,7 @@ def _final(plan: Plan, language: str) -> list[str]:
     ]
     rows = [{"change": each} for each in said]
     table = Table(counted or say("report.no_final", language), ("change",), rows, language)
-    table.whole = "tables/plan.csv"
+    table.whole = _file("tables/plan.csv", outcome)
     return [table.html()]
 
 
@@ -299,7 +315,7 @@ def _risks(outcome: Mapping[str, Any], language: str) -> str:
     columns = ("vm", "resource_group", "verdict", "accepted_risk")
     caption = say("report.risks_caption" if rows else "report.no_risks", language, count=len(rows))
     table = Table(caption, columns, rows, language)
-    table.whole = "tables/comparison.csv"
+    table.whole = _file("tables/comparison.csv", outcome)
     return table.html()
 
 
@@ -315,7 +331,7 @@ def _unread(outcome: Mapping[str, Any], language: str) -> list[str]:
     ]
     caption = say("report.unread_caption" if rows else "report.all_read", language, count=len(rows))
     table = Table(caption, ("what", "scope", "http", "detail"), rows, language)
-    table.whole = "tables/unread.csv"
+    table.whole = _file("tables/unread.csv", outcome)
     unknown = outcome["rights"]["unknown"]
     return [table.html(), *_lines([say("say.rights_unclear", language, count=unknown)] if unknown else [])]
 

@@ -271,13 +271,14 @@ def _told(whole: Table, file: str, *, applied: bool, language: str) -> str:
     Show a table of changes with what a page has room for: both of Azure's ids in one column, none where none was sent.
     """
     rows = [dict(zip(whole.columns, row, strict=True)) for row in whole.rows]
-    ids = {id(row): f"{row['correlation_id']} {row['request_id']}" for row in rows}
-    shown = [row | {"ids": ids[id(row)].strip(), "outcome": row["outcome"]} for row in rows]
+    for row in rows:
+        # Azure often gives both the same value.
+        row["ids"] = "; ".join(dict.fromkeys(row[name] for name in ("correlation_id", "request_id") if row[name]))
     columns = ("step", "change", "outcome", "detail", "ids") if applied else ("step", "change")
     if not any(row["detail"] for row in rows):
         columns = tuple(name for name in columns if name != "detail")
     nothing = () if rows else (say("report.no_changes", language),)
-    table = Table(whole.caption, columns, shown, language, notes=nothing)
+    table = Table(whole.caption, columns, rows, language, notes=nothing)
     table.whole = file
     return table.html()
 

@@ -33,14 +33,16 @@ def _behind(end: str) -> str:
     return f"(?<!skiptoken{end})(?:{'|'.join(f'(?<={name}{end})' for name in _NAMES)})"
 
 
-_QUOTED, _ESCAPED = _behind("[\"']:"), _behind(r"\\[\"']:")
+_QUOTE = "[\"']:"
 # By what has to be in a text for the rule to find anything.
 _RULES = (
     # name=value
     ("=", re.compile(rf"={_behind('=')}[^\s\"'&;,\\<>]+", re.IGNORECASE), f"={REDACTED}"),
-    # "name": "value", and the same where it is JSON inside JSON.
-    (":", re.compile(rf":{_QUOTED}(\s*[\"'])[^\"'\\]+", re.IGNORECASE), rf":\1{REDACTED}"),
-    (":", re.compile(rf":{_ESCAPED}(\s*\\*[\"'])[^\"'\\]+", re.IGNORECASE), rf":\1{REDACTED}"),
+    # "name": "value"; the same where it is JSON inside JSON, and in that once more.
+    *(
+        (":", re.compile(rf":{_behind(escape + _QUOTE)}(\s*\\*[\"'])[^\"'\\]+", re.IGNORECASE), rf":\1{REDACTED}")
+        for escape in ("", r"\\", r"\\\\\\")
+    ),
     ("bearer ", re.compile(r"\b(bearer\s+)[-\w.~+/]{6,}=*", re.IGNORECASE), rf"\1{REDACTED}"),
     ("basic ", re.compile(r"(authorization\W{1,4}basic\s+)[\w+/]{6,}=*", re.IGNORECASE), rf"\1{REDACTED}"),
     # A JSON Web Token.

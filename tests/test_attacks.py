@@ -77,7 +77,8 @@ def _no_more_vm(folder: Path, _: Path) -> None:
 ATTACKS: dict[str, Attack] = {
     **{f"journal without line {number}": drop(number) for number in (0, 1, -2, -1)},
     **{
-        f"{name} of another run": swap(name) for name in ("plan.json", "journal.jsonl", "outcome.json", "findings.json")
+        f"{name} of another run": swap(name)
+        for name in ("plan.json", "journal.jsonl", "outcome.json", "parameters.json")
     },
     "a folder that was cut off": _truncate,
     "a forged notebook": _forged_notebook,
@@ -126,7 +127,7 @@ def other_run(tmp_path: Path) -> Path:
     """
     Another run of the same estate, sealed.
     """
-    folder = made(tmp_path / "other", policy_name="Nightly")
+    folder = made(tmp_path / "other", backup_time="22:00")
     seal(folder)
     return folder
 

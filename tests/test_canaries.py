@@ -5,6 +5,7 @@ Canaries: secrets in what Azure answers and in the environment are in no file of
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,15 @@ def test_a_secret_gets_into_no_file_and_on_no_screen(
     monkeypatch.setenv(PASSPHRASE, IN_PASSPHRASE)
     monkeypatch.setenv("AZURE_CLIENT_SECRET", IN_CLIENT_SECRET)
     out, copy = tmp_path / "run", tmp_path / "copy"
-    options = ["-p", "vm_selector", "group:rg-data-prod", "-p", "accept_risk", f'{{"x": "password={IN_REASON}"}}']
+    vm = next(each["id"] for each in read_estate("contoso").resources if each["name"] == "hr01")
+    options = [
+        "-p",
+        "vm_selector",
+        "group:rg-data-prod",
+        "-p",
+        "accept_risk",
+        json.dumps({vm: f"password={IN_REASON}"}),
+    ]
     runs = [CliRunner().invoke(main, ["run", "--apply", "--out", str(out), *options], catch_exceptions=False)]
     contoso.clear_faults()
     runs.append(CliRunner().invoke(main, ["resume", str(out)], catch_exceptions=False))

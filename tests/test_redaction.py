@@ -165,7 +165,7 @@ def test_no_name_and_no_id_of_a_whole_run_is_in_any_byte(contoso: object, tmp_pa
     An applied run on the example estate: all resources, their tags, the caller, every GUID, every private address.
     """
     out, copy = tmp_path / "run", tmp_path / "copy"
-    reason = json.dumps({f"/subscriptions/{SUBSCRIPTION}/x": "agreed with Ana Example"})
+    reason = json.dumps({PLACE.replace("RG-Data", "rg-data-prod").replace("web01", "hr01"): "agreed with Ana Example"})
     options = ["--apply", "--out", str(out), "-p", "accept_risk", reason]
     ran = CliRunner().invoke(main, ["run", *options], catch_exceptions=False)
     options = ["--out", str(copy), "--salt-file", str(salt)]

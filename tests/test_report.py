@@ -44,6 +44,7 @@ class Page(HTMLParser):
         Open an element.
         """
         self.elements.append((tag, dict(attrs)))
+        self.text += " "
         if tag not in VOID:
             self.open.append(tag)
         if re.fullmatch("h[1-6]", tag):

@@ -56,7 +56,7 @@ def signer(named: str = "") -> Signer | None:
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         # cryptography's own words: that a key is encrypted, or its passphrase wrong; never what is in it.
         problem = str(error)
-        if isinstance(error, TypeError) or "passw" in problem.lower():
+        if isinstance(error, TypeError) or (passphrase and ("assw" in problem or "checksum" in problem)):
             raise InvalidParameters("sign_key_locked", name=SIGN_KEY, resource=named, problem=problem) from error
         raise InvalidParameters("sign_key", name=SIGN_KEY, resource=named, problem=problem) from error
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -125,7 +126,9 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):
-        return NotebookNode({name: _without_secrets(here) for name, here in value.items()})
+        return nbformat.from_dict(  # type: ignore[no-untyped-call]
+            {name: _without_secrets(here) for name, here in value.items()}
+        )
     return [_without_secrets(here) for here in value] if isinstance(value, list) else value
 
 

@@ -52,7 +52,7 @@ def signer(named: str = "") -> Signer | None:
     passphrase = os.environ.get(PASSPHRASE, "").encode() or None
     load = load_ssh_private_key if content.lstrip().startswith(_OPENSSH) else load_pem_private_key
     try:
-        return CryptoSigner(load(content, passphrase))  # type: ignore[arg-type]
+        return CryptoSigner(load(content, passphrase))
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         # cryptography's own words: that a key is encrypted, or its passphrase wrong; never what is in it.
         problem = str(error)

@@ -58,8 +58,12 @@ _FREE_FACTS = frozenset({"detail", "message", "problem", "system"})
 # What stands in a fact where there is no name.
 _NO_NAMES = frozenset({"", "Ready", "Not Ready", "none", "unknown", "not set", "yes", "no", "*"})
 # What a line of the journal keeps as it is, and what is an id, a digest, or a text with names in it.
-_PLAIN_ENTRY = ("at", "entry", "kind", "step", "outcome", "code", "method", "status", "seconds", "date", "error")
-_PLAIN_ENTRY += ("refused", "waited_seconds", "read_back")
+_PLAIN_ENTRY = frozenset(
+    {
+        *("at", "entry", "kind", "step", "outcome", "code", "method", "status", "seconds", "date", "error"),
+        *("refused", "waited_seconds", "read_back"),
+    }
+)
 _IDS = ("client_request_id", "request_id", "correlation_id")
 _TEXTS = ("target", "part")
 _DIGESTS = ("change_sha256", "body_sha256", "digest", "plan")
@@ -189,7 +193,7 @@ class _Copy:
         """
         Return a line of the journal, without what the service said.
         """
-        copied = {name: entry[name] for name in _PLAIN_ENTRY if name in entry}
+        copied = {name: value for name, value in entry.items() if name in _PLAIN_ENTRY}
         copied |= {name: self._names.name(entry[name]) for name in _IDS if name in entry}
         copied |= {name: self._names.text(entry[name]) for name in _TEXTS if name in entry}
         copied |= {name: self._digest(entry[name]) for name in _DIGESTS if name in entry}
@@ -249,7 +253,8 @@ class _Copy:
             accepted_risk=self._left_out if row.get("accepted_risk") else "",
         )
         machine = row["machine"]
-        return encode(verdict) | {
+        shown: dict[str, Any] = encode(verdict)
+        return shown | {
             "before": row["before"],
             "why": render.why(verdict, own, self._language),
             "remedy": render.remedies(verdict, own, self._language),

@@ -169,7 +169,7 @@ def _who(
     language: str,
 ) -> str:
     visited = [each["at"] for each in state["visited"].values()]
-    times = sorted([*visited, *(entry["at"] for entry in entries[:1] + entries[-1:])])
+    times = sorted([*visited, *(entry["at"] for entry in (*entries[:1], *entries[-1:]))])
     before = Counter(each["before"] or say("say.unknown", language) for each in outcome["verdicts"])
     did = "report.applied" if outcome["applied"] else "report.planned_only"
     return _facts(
@@ -274,7 +274,7 @@ def _told(whole: Table, file: str, *, applied: bool, language: str) -> str:
     for row in rows:
         # Azure often gives both the same value.
         row["ids"] = "; ".join(dict.fromkeys(row[name] for name in ("correlation_id", "request_id") if row[name]))
-    columns = ("step", "change", "outcome", "detail", "ids") if applied else ("step", "change")
+    columns: tuple[str, ...] = ("step", "change", "outcome", "detail", "ids") if applied else ("step", "change")
     if not any(row["detail"] for row in rows):
         columns = tuple(name for name in columns if name != "detail")
     nothing = () if rows else (say("report.no_changes", language),)

@@ -34,8 +34,9 @@ def _behind(end: str) -> str:
 
 
 _QUOTE = "[\"']:"
-# By what has to be in a text for the rule to find anything.
-_RULES = (
+# One of these is in each of the names: most texts have none, and asking is cheap.
+_SIGNS = ("credential", "key", "pass", "pwd", "sas", "secret", "sig", "token")
+_BY_NAME = (
     # name=value
     ("=", re.compile(rf"={_behind('=')}[^\s\"'&;,\\<>]+", re.IGNORECASE), f"={REDACTED}"),
     # "name": "value"; the same where it is JSON inside JSON, and in that once more.
@@ -43,6 +44,9 @@ _RULES = (
         (":", re.compile(rf":{_behind(escape + _QUOTE)}(\s*\\*[\"'])[^\"'\\]+", re.IGNORECASE), rf":\1{REDACTED}")
         for escape in ("", r"\\", r"\\\\\\")
     ),
+)
+# By what has to be in a text for the rule to find anything.
+_BY_FORM = (
     ("bearer ", re.compile(r"\b(bearer\s+)[-\w.~+/]{6,}=*", re.IGNORECASE), rf"\1{REDACTED}"),
     ("basic ", re.compile(r"(authorization\W{1,4}basic\s+)[\w+/]{6,}=*", re.IGNORECASE), rf"\1{REDACTED}"),
     # A JSON Web Token.
@@ -65,7 +69,8 @@ def redacted(text: str) -> str:
     Take out of *text* what opens something; whatever the service says goes through here before it is kept or shown.
     """
     lowered = text.lower()
-    for sign, rule, instead in _RULES:
+    named = _BY_NAME if any(each in lowered for each in _SIGNS) else ()
+    for sign, rule, instead in (*named, *_BY_FORM):
         if sign in lowered:
             text = rule.sub(instead, text)
     return text

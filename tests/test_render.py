@@ -465,7 +465,7 @@ def test_there_is_a_table_here_for_every_function() -> None:
 
     sinks, words = {"csv_cell", "escape", "plain"}, {"failure", "failures", "machine", "remedies", "sentence", "why"}
 
-    # The report is a page, not a table: see test_report.
+    # The report is a page, not a table: see test_run_report.
     assert functions - sinks - words - {"check_lines", "report", "worse"} == {
         tried.get(name, name) for name in tables(everything(), **EVERYTHING)
     }

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib import errors, evidence
+from runbook_lib.conclusion import close
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import Kernel, environment
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import Difference, world_moved
 from runbook_lib.records import Plan
+from runbook_lib.secrets import redacted
 from runbook_lib.text import say
 
 if TYPE_CHECKING:
@@ -46,11 +48,13 @@ class ChainResult:
     Attributes:
         outcome: content of `outcome.json`.
         digest: sha256 of the attestation; empty when changes failed and the run is left open.
+        key: id of the key that signed it; empty where none did.
     """
 
     folder: Path
     outcome: dict[str, Any]
     digest: str
+    key: str = ""
 
 
 def notebook_path(name: str) -> Path:
@@ -68,7 +72,13 @@ def notebook_path(name: str) -> Path:
     return path
 
 
-def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None], given: Plan | None = None) -> ChainResult:
+def run_chain(
+    asked: Parameters,
+    out: Path,
+    progress: Callable[[str], None],
+    given: Plan | None = None,
+    sign_key: str = "",
+) -> ChainResult:
     """
     Run the whole job: plan, apply if `asked.apply`, read back, seal.
 
@@ -76,6 +86,7 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None], giv
         out: the run folder; a new one, or that of a run that did not end.
         given: a plan to apply in place of one that is made anew.
         progress: called with a line of text as work goes on.
+        sign_key: the private key to sign with; where it is empty, `$RUNBOOK_SIGN_KEY` names it.
 
     Raises:
         RunbookError: with the exit code that the command line ends with.
@@ -85,6 +96,8 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None], giv
         raise InvalidParameters("run_sealed", name="run_dir", resource=str(out))
     for name in NOTEBOOKS:
         notebook_path(name)
+    # Before anything is sent: a key that cannot be used would be found out too late.
+    signer = evidence.signer(sign_key)
     folder.begin(applies=asked.apply, given=given)
     folder.save_parameters(asked)
     if plan := folder.given_plan():
@@ -110,8 +123,8 @@ def run_chain(asked: Parameters, out: Path, progress: Callable[[str], None], giv
         raise stopped
     outcome = evidence.read_json(out / "outcome.json")
     # A run with changes that did not come to be is not at its end: unsealed, it is INCOMPLETE and can be resumed.
-    digest = "" if evidence.unfinished(outcome["changes"]) else evidence.seal(out)
-    return ChainResult(folder=out, outcome=outcome, digest=digest)
+    digest = "" if evidence.unfinished(outcome["changes"]) else close(folder, signer)
+    return ChainResult(folder=out, outcome=outcome, digest=digest, key=signer.public_key.keyid if signer else "")
 
 
 def _check_given(plan: Plan, run: Run) -> None:
@@ -224,5 +237,5 @@ def _as_ours(error: PapermillExecutionError, notebook: str) -> RunbookError:
     """
     kind = getattr(errors, error.ename, None)
     if isinstance(kind, type) and issubclass(kind, RunbookError):
-        return kind("in_notebook", resource=notebook, detail=error.evalue)
-    return RunbookError("notebook_failed", resource=notebook, error=error.ename, detail=error.evalue)
+        return kind("in_notebook", resource=notebook, detail=redacted(error.evalue))
+    return RunbookError("notebook_failed", resource=notebook, error=error.ename, detail=redacted(error.evalue))

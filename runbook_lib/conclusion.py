@@ -8,7 +8,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib import checks, evidence, render
 from runbook_lib.checks.prerequisites import ENABLING_FAILED
@@ -21,8 +21,12 @@ from runbook_lib.rights import Right
 from runbook_lib.selection import VMS, accepted_risk
 from runbook_lib.text import say
 
-__all__ = ["conclude", "held_back", "verdicts_of"]
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
 
+__all__ = ["close", "conclude", "held_back", "verdicts_of"]
+
+PACKAGE = "azure-vm-backup-runbook"
 _MISSING = {"gone": "say.missing_gone", "unread": "say.missing_unread"}
 
 
@@ -99,6 +103,24 @@ def conclude(
     table = render.comparison(after, earlier, verdicts, found, asked.language, remarks)
     table.whole = "tables/comparison.csv"
     return table
+
+
+def close(folder: RunFolder, signer: Signer | None = None) -> str:
+    """
+    Write the report of a run that came to its end, then seal all of its files.
+
+    Returns:
+        The attestation's sha256.
+    """
+    outcome = evidence.read_json(folder.path / "outcome.json")
+    parameters, plan = folder.parameters(), folder.plan()
+    if plan is not None:
+        entries, language = list(folder.journal.entries()), parameters["language"]
+        folder.save_table("changes", render.changes(plan, entries, language))
+        packages = evidence.read_json(folder.path / "environment.json")["packages"]
+        page = render.report(outcome, plan, entries, parameters, folder.state(), packages[PACKAGE], language)
+        (folder.path / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
+    return evidence.seal(folder.path, signer)
 
 
 def _verdict_rows(
@@ -181,7 +203,7 @@ def _environment(folder: RunFolder) -> dict[str, Any]:
     Say with what the run was made; every package that takes part, with its version.
     """
     packages = (
-        "azure-vm-backup-runbook",
+        PACKAGE,
         "azure-core",
         "azure-mgmt-compute",
         "azure-mgmt-network",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -19,6 +20,7 @@ from runbook_lib.errors import InvalidParameters
 from runbook_lib.folder import GIVEN, SUPERVISED
 from runbook_lib.kernel import Kernel, environment, transport
 from runbook_lib.parameters import build
+from runbook_lib.secrets import redacted
 
 __all__ = ["DeadKernelError", "declared_parameters", "execute"]
 
@@ -62,7 +64,8 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
         settings.pop("execution_timeout", None)
         if shared_kernel is None:
             settings |= transport()
-            super().execute_managed_notebook(nb_man, kernel_name, **settings)
+            with _saved_clean(nb_man):
+                super().execute_managed_notebook(nb_man, kernel_name, **settings)
             return
         if not shared_kernel.manager.is_alive():
             raise DeadKernelError("Kernel died")
@@ -71,7 +74,7 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
         kept = {name: value for name, value in settings.items() if name in known}
         client = PapermillNotebookClient(nb_man, km=shared_kernel.manager, startup_timeout=120, **kept)
         client.kc = shared_kernel.client
-        with _saved_seldom(nb_man):
+        with _saved_clean(nb_man), _saved_seldom(nb_man):
             client.execute()
 
 
@@ -91,6 +94,42 @@ def _saved_seldom(nb_man: Any) -> Iterator[None]:
         yield
     finally:
         nb_man.save = save
+
+
+@contextmanager
+def _saved_clean(nb_man: Any) -> Iterator[None]:
+    """
+    Take out of each cell's outputs what opens something before they are written: a traceback may quote a signed URL.
+    """
+    save, done = nb_man.save, set()
+
+    def clean() -> None:
+        for number, cell in enumerate(nb_man.nb.cells):
+            if number not in done and cell.get("outputs"):
+                cell.outputs = [_without_secrets(output) for output in cell.outputs]
+                if cell.metadata.get("papermill", {}).get("status") in ("completed", "failed"):
+                    done.add(number)
+
+    def saved(**options: Any) -> None:
+        clean()
+        save(**options)
+
+    nb_man.save = saved
+    try:
+        yield
+    finally:
+        nb_man.save = save
+        clean()
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return nbformat.from_dict(  # type: ignore[no-untyped-call]
+            {name: _without_secrets(here) for name, here in value.items()}
+        )
+    return [_without_secrets(here) for here in value] if isinstance(value, list) else value
 
 
 def _check(nb: NotebookNode) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 from platformdirs import user_data_path
 
 from runbook_lib.errors import BrokenEvidence, InvalidParameters
-from runbook_lib.evidence import ATTESTATION, read_json, write_json
+from runbook_lib.evidence import ATTESTATION, NOTEBOOKS, last_words, read_json, write_json
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import plan_digest
-from runbook_lib.records import Inventory, Plan, Step, decode, digest, key
+from runbook_lib.records import Inventory, Plan, Step, decode, digest
 from runbook_lib.render import Table
 
 __all__ = [
@@ -38,16 +38,6 @@ __all__ = [
     "state_path",
 ]
 
-NOTEBOOKS = (
-    "00_start",
-    "01_create_vault",
-    "02_storage_replication",
-    "03_backup_policy",
-    "04_select_vms",
-    "05_vm_agent",
-    "06_network",
-    "07_evidence",
-)
 # Set by the papermill engine, which has checked names and types before the kernel started.
 SUPERVISED = "RUNBOOK_SUPERVISED"
 CHAINED = "RUNBOOK_CHAIN"
@@ -326,20 +316,14 @@ class RunFolder:
         """
         Count how changes ended, by the journal's last word on each thing that was to be changed.
         """
-        return dict(Counter(entry["outcome"] for entry in self._last()))
+        return dict(Counter(entry["outcome"] for entry in last_words(self.journal.entries())))
 
-    def failures(self) -> dict[str, dict[str, Any]]:
+    def failures(self) -> dict[str, Mapping[str, Any]]:
         """
         Return the results of the changes that did not come to be, and did not later in another form, by their digest.
         """
-        return {entry["change_sha256"]: entry for entry in self._last() if entry["outcome"] not in ("done", "adopted")}
-
-    def _last(self) -> list[dict[str, Any]]:
-        """
-        List the journal's last word on each thing that was to be changed, whatever was sent for it.
-        """
-        results = (entry for entry in self.journal.entries() if entry["entry"] == "result")
-        return list({(each["kind"], key(each["target"]), each["part"]): each for each in results}.values())
+        last = last_words(self.journal.entries())
+        return {entry["change_sha256"]: entry for entry in last if entry["outcome"] not in ("done", "adopted")}
 
 
 def read_plan(path: Path) -> Plan:

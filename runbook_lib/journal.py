@@ -1,42 +1,61 @@
 """
-The run's journal: one JSON line per ARM call, and an intent on disk before each write. Imports `errors` and `records`.
+The run's journal: one JSON line per ARM call, and an intent on disk before each write. Imports `errors`, `records` and
+`secrets`.
+
+Each line carries the sha256 of the line before it, so that none can be dropped, put in or changed without all that
+follow.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Change, digest
+from runbook_lib.secrets import redacted
 
-__all__ = ["Journal", "redacted"]
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
-# The service's own messages may quote a signed URL, a key or a token.
-_SECRET = re.compile(r"(sig=|accountkey=|bearer )[^&;\s\"\\]+", re.IGNORECASE)
+__all__ = ["FIRST", "Journal", "chained"]
+
+# What the first line has in place of the sha256 of a line before it.
+FIRST = "0" * 64
+# Bytes that are read at a time when the last line is looked for.
+_PIECE = 1 << 16
 
 
-def redacted(text: str) -> str:
+def chained(entry: dict[str, Any], previous: str) -> tuple[bytes, str]:
     """
-    Take out of *text* what opens something; whatever the service says goes through here before it is kept or shown.
+    Return the line of *entry*, with the sha256 of the line before it, and the line's own.
     """
-    return _SECRET.sub(r"\1REDACTED", text)
+    # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
+    text = redacted(json.dumps(entry | {"previous": previous}, ensure_ascii=False, sort_keys=True))
+    line = text.encode(errors="backslashreplace")
+    return line + b"\n", hashlib.sha256(line).hexdigest()
 
 
 class Journal:
     """
-    Append-only file shared by the run's processes; each line is one `O_APPEND` write, so that lines never mix.
+    Append-only file shared by the run's processes; one writes at a time, so that lines never mix.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        # Where this object's last line ended, and its sha256.
+        self._end = (0, FIRST)
 
     def call(self, entry: dict[str, Any]) -> None:
         """
@@ -86,19 +105,25 @@ class Journal:
                 found.discard(entry["change_sha256"])
         return found
 
-    def entries(self) -> Iterator[dict[str, Any]]:
+    def entries(self, broken: Callable[[int], None] | None = None) -> Iterator[dict[str, Any]]:
         """
         Read all lines.
+
+        Args:
+            broken: called with the number of each line that does not follow the one before it.
 
         Raises:
             BrokenEvidence: a line is no JSON object.
         """
         if not self.path.exists():
             return
+        previous = FIRST
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):
                     # The process died in the middle of this line; what it was about is read back from the service.
+                    if broken is not None:
+                        broken(number)
                     return
                 try:
                     entry = json.loads(line)
@@ -106,22 +131,72 @@ class Journal:
                     raise BrokenEvidence("journal_line", resource=str(self.path), line=number) from error
                 if not isinstance(entry, dict):
                     raise BrokenEvidence("journal_line", resource=str(self.path), line=number)
+                if broken is not None:
+                    if entry.get("previous") != previous:
+                        broken(number)
+                    previous = hashlib.sha256(line[:-1]).hexdigest()
                 yield entry
 
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
-        stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | entry
-        # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
-        text = redacted(json.dumps(stamped, ensure_ascii=False, sort_keys=True))
-        line = text.encode(errors="backslashreplace") + b"\n"
-        handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+        flags = os.O_APPEND | os.O_CREAT | os.O_RDWR | getattr(os, "O_BINARY", 0)
+        handle = os.open(self.path, flags, 0o600)
         try:
-            with self._lock:
-                os.write(handle, line)
+            with self._lock, _alone(handle):
+                size, previous = self._last_line(handle)
+                stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | entry
+                line, sha256 = chained(stamped, previous)
+                if os.write(handle, line) < len(line):
+                    # The disk is full: half a line is none.
+                    os.ftruncate(handle, size)
+                    raise BrokenEvidence("journal_full", resource=str(self.path))
+                self._end = (size + len(line), sha256)
             if durable:
                 # Not one after the other: those who wait at the same time are served together.
                 os.fsync(handle)
         finally:
             os.close(handle)
+
+    def _last_line(self, handle: int) -> tuple[int, str]:
+        """
+        Return where the last whole line ends, and its sha256; half a line after it, of a process that died, is cut off.
+        """
+        size = os.fstat(handle).st_size
+        if size == self._end[0]:
+            return self._end
+        tail, start = b"", size
+        while start and tail.count(b"\n") < 2:
+            start = max(0, start - _PIECE)
+            os.lseek(handle, start, os.SEEK_SET)
+            tail = os.read(handle, size - start)
+        end = tail.rfind(b"\n") + 1
+        if end < len(tail):
+            os.ftruncate(handle, start + end)
+        if not end:
+            return 0, FIRST
+        last = tail[tail.rfind(b"\n", 0, end - 1) + 1 : end - 1]
+        return start + end, hashlib.sha256(last).hexdigest()
+
+
+@contextmanager
+def _alone(handle: int) -> Iterator[None]:
+    """
+    Keep the run's other processes from writing for the time of the block.
+    """
+    if sys.platform == "win32":
+        # A byte that no journal reaches: what is locked could not be read.
+        os.lseek(handle, 1 << 40, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+        try:
+            yield
+        finally:
+            os.lseek(handle, 1 << 40, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _named(change: Change) -> dict[str, str]:

@@ -1,5 +1,5 @@
 """
-One schema of all parameters: types, defaults, choices, help, validation. Imports `errors` and `text`.
+One schema of all parameters: types, defaults, choices, help, validation. Imports `errors`, `secrets` and `text`.
 
 The command line, the notebooks and the papermill engine read it, so that a name or a value is right or wrong everywhere
 alike. Names and values are ARM's own where ARM has one.
@@ -20,6 +20,7 @@ from tzlocal.windows_tz import win_tz
 
 from runbook_lib import text
 from runbook_lib.errors import InvalidParameters
+from runbook_lib.secrets import redacted
 
 __all__ = [
     "NAMES",
@@ -154,6 +155,9 @@ def build(values: Mapping[str, Any]) -> Parameters:
             problems.append(problem)
         else:
             good[name] = tuple(value) if isinstance(value, list) else value
+    if "accept_risk" in good:
+        # Reasons are free text that becomes evidence.
+        good["accept_risk"] = {vm: redacted(reason) for vm, reason in good["accept_risk"].items()}
     made = Parameters(**good)
     problems += [problem for rule in _RULES for problem in rule(made)]
     if problems:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib import checks, evidence, render, ui
 from runbook_lib.checks.network import WIRESERVER, Destination, destinations
-from runbook_lib.conclusion import conclude, held_back, verdicts_of
+from runbook_lib.conclusion import close, conclude, held_back, verdicts_of
 from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError
 from runbook_lib.evidence import UNFINISHED
 from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder
@@ -295,5 +295,7 @@ class Run(Views):
         """
         if self.folder.chained:
             return render.Lines([self._say("say.sealed_later")])
-        digest = evidence.seal(self.folder.path)
-        return render.Lines([self._say("say.sealed", path=self.folder.name, digest=digest)])
+        signer = evidence.signer()
+        digest = close(self.folder, signer)
+        key = signer.public_key.keyid if signer else ""
+        return render.Lines([evidence.sealed(self.folder.name, digest, key, self.asked.language)])

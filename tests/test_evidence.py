@@ -257,7 +257,7 @@ def test_each_problem_is_said_with_its_file(sealed_run: Path) -> None:
     assert ["a.txt: there, but not sealed", "plan.json: sealed, but not there"] == said[2:4]
 
 
-@pytest.mark.parametrize("kind", ["added_file", "changed_file", "missing_file", "claim_outcome", "claim_attested"])
+@pytest.mark.parametrize("kind", ["added_file", "changed_file", "missing_file", "verdicts_broken", "attested_broken"])
 def test_every_kind_of_problem_has_a_sentence(kind: str) -> None:
     """
     With the file in it.

@@ -57,7 +57,7 @@ def test_an_outcome_that_its_findings_do_not_bear_out_is_found(sealed_run: Path,
     edit(sealed_run / "outcome.json", forge)
     seal(sealed_run)
 
-    assert [("claim_outcome", "outcome.json")] == problems(sealed_run)
+    assert [("verdicts_broken", "outcome.json")] == problems(sealed_run)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_findings_that_do_not_bear_out_the_outcome_are_found(sealed_run: Path, f
     edit(sealed_run / "findings.json", forge)
     seal(sealed_run)
 
-    assert [("claim_outcome", "outcome.json")] == problems(sealed_run)
+    assert [("verdicts_broken", "outcome.json")] == problems(sealed_run)
 
 
 def test_findings_of_another_target_are_found(sealed_run: Path) -> None:
@@ -92,7 +92,7 @@ def test_findings_of_another_target_are_found(sealed_run: Path) -> None:
     edit(sealed_run / "findings.json", lambda found: found.update(target="AZURE AzureCloud, tenant t"))
     seal(sealed_run)
 
-    assert [("claim_target", "findings.json")] == problems(sealed_run)
+    assert [("target_broken", "findings.json")] == problems(sealed_run)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_attestation_that_sums_the_outcome_up_otherwise_is_found(sealed_run: 
     """
     reattest(sealed_run, forge)
 
-    assert [("claim_attested", "outcome.json")] == problems(sealed_run)
+    assert [("attested_broken", "outcome.json")] == problems(sealed_run)
 
 
 def test_an_incomplete_run_cannot_be_attested_complete(sealed_run: Path) -> None:
@@ -126,7 +126,7 @@ def test_an_incomplete_run_cannot_be_attested_complete(sealed_run: Path) -> None
     assert not verify(sealed_run).accepted
     reattest(sealed_run, lambda statement: statement["predicate"]["runbook"].update(complete=True))
 
-    assert [("claim_attested", "outcome.json")] == problems(sealed_run)
+    assert [("attested_broken", "outcome.json")] == problems(sealed_run)
 
 
 def test_a_subject_that_was_taken_out_of_the_statement_is_found(sealed_run: Path) -> None:

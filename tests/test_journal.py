@@ -4,11 +4,13 @@ The journal: an intent is on disk before a write, lines never mix, what is no li
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from builders import change, estate, planned
 
 from runbook_lib.arm.session import ArmError
 from runbook_lib.errors import BrokenEvidence
-from runbook_lib.journal import Journal
+from runbook_lib.journal import FIRST, Journal
 from runbook_lib.records import digest
 
 WRITE = change(planned(estate()), "create-vault")
@@ -178,3 +180,107 @@ def test_what_the_service_repeats_of_a_token_goes_no_further() -> None:
 
     assert "authorization: Bearer REDACTED Source: https://x/?sig=REDACTED&sv=1" == error.message
     assert "abc" not in str(error)
+
+
+# --- the chain ---------------------------------------------------------------------------------------------------
+
+
+def _broken(journal: Journal) -> list[int]:
+    numbers: list[int] = []
+    list(journal.entries(numbers.append))
+    return numbers
+
+
+def test_each_line_carries_the_digest_of_the_line_before(journal: Journal) -> None:
+    """
+    The first one that of nothing; whoever has the last line can check all the others.
+    """
+    for number in range(3):
+        journal.note("n", number=number)
+    lines = journal.path.read_bytes().splitlines()
+    previous = [json.loads(line)["previous"] for line in lines]
+
+    assert [FIRST, *(hashlib.sha256(line).hexdigest() for line in lines[:-1])] == previous
+    assert [] == _broken(journal)
+
+
+def test_a_line_that_was_dropped_put_in_changed_or_moved_breaks_the_chain(journal: Journal) -> None:
+    """
+    The number of the first line that does not follow is told.
+    """
+    for number in range(6):
+        journal.note("n", number=number)
+    whole = journal.path.read_bytes().splitlines(keepends=True)
+    changed = whole[2].replace(b'"number": 2', b'"number": 9')
+    forgeries = {
+        3: [*whole[:2], *whole[3:]],
+        4: [*whole[:2], changed, *whole[3:]],
+        1: whole[1:],
+    }
+
+    for first, lines in forgeries.items():
+        journal.path.write_bytes(b"".join(lines))
+        assert (first if first < 4 else 4) == _broken(journal)[0]
+    journal.path.write_bytes(b"".join([*whole[:2], whole[3], whole[2], *whole[4:]]))
+    assert [3, 4, 5] == _broken(journal)
+    journal.path.write_bytes(b"".join([*whole[:2], whole[1], *whole[2:]]))
+    assert [3] == _broken(journal)
+
+
+def test_several_writers_make_one_chain(journal: Journal) -> None:
+    """
+    The runner and its kernel write to one file, threads of both at a time.
+    """
+    code = (
+        "import sys, pathlib, runbook_lib.journal as j; own = j.Journal(pathlib.Path(sys.argv[1]));"
+        "[own.call({'writer': sys.argv[2], 'count': count}) for count in range(150)]"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(journal.path), name]) for name in "ab"]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda count: journal.call({"writer": "c", "count": count}), range(150)))
+
+    assert [0, 0] == [each.wait() for each in writers]
+    assert (450, []) == (len(list(journal.entries())), _broken(journal))
+
+
+@pytest.mark.parametrize("torn", [b'{"at": "2026', b"{", b"x" * 200_000, b'{"entry": "call"}'])
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_half_a_line_is_cut_off_when_the_run_goes_on(journal: Journal, torn: bytes, before: int) -> None:
+    """
+    The process died in the middle of it: it is not read, and the next line follows the last whole one.
+    """
+    for number in range(before):
+        journal.note("n", number=number)
+    with journal.path.open("ab") as file:
+        file.write(torn)
+    seen = list(Journal(journal.path).entries())
+    Journal(journal.path).note("resumed")
+
+    assert before == len(seen)
+    assert [*["n"] * before, "resumed"] == [entry["entry"] for entry in journal.entries()]
+    assert [] == _broken(journal)
+
+
+def test_half_a_line_at_the_end_is_told(journal: Journal) -> None:
+    """
+    Sealed evidence must not end in one.
+    """
+    journal.note("one")
+    with journal.path.open("ab") as file:
+        file.write(b'{"entry"')
+
+    assert [2] == _broken(journal)
+
+
+def test_a_long_journal_costs_no_more_a_line(journal: Journal) -> None:
+    """
+    The last line is not looked for in the whole file: the second 2,000 lines take about as long as the first.
+    """
+    times = []
+    for _ in range(2):
+        began = time.monotonic()
+        for _ in range(2000):
+            journal.call({"method": "GET", "url": "/x" * 50})
+        times.append(time.monotonic() - began)
+
+    assert times[1] < 5 * times[0] + 1

@@ -148,7 +148,7 @@ def _needed() -> set[str]:
     needed |= {f"outcome.{each}" for each in constants if text.exists(f"outcome.{each}")}
     needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
-    families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
+    families = [each for each in constants if each.startswith("prerequisite_")]
     needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
     looks = {each for each in _constants("run.py") if text.exists(f"label.{each}")}
     needed |= {f"label.{name}" for name in _offered() | looks}
@@ -162,6 +162,12 @@ def _needed() -> set[str]:
     needed |= {f"board.{case}" for case in ("made", "left", "planned")}
     needed |= {f"ending.{case}" for case in ("made", "left", "planned", "later", "decided", "changed", "next")}
     needed |= {f"standing.{case}" for case in _cases("protection") if "." not in case}
+    report = {f"report.{each}" for each in _constants("render/report.py")} | {
+        f"report.exit_{code}" for code in (0, 3, 5)
+    }
+    needed |= {each for each in report if text.exists(each)}
+    evidence = {f"evidence.{each}{end}" for each in _constants("evidence/") for end in ("", "_broken")}
+    needed |= {each for each in evidence if text.exists(each)}
     parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one")}
     return needed | {each for each in parts if text.exists(each)}
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from runbook_lib.arm.wire import Json, as_list, as_number, as_object, as_text, id_of, located, name_of, properties_of
 from runbook_lib.records import Agent, Disk, Encryption, Extension, Image, KeyVault, ManagedDisk, VirtualMachine
+from runbook_lib.secrets import public_members, redacted
 
 __all__ = ["key_vault", "managed_disk", "power_state", "virtual_machine", "with_instance_view"]
 
@@ -27,7 +28,7 @@ def virtual_machine(row: Json) -> VirtualMachine:
     os_disk = as_object(storage.get("osDisk"))
     network = as_object(properties.get("networkProfile"))
     profile = as_object(properties.get("osProfile"))
-    tags = {name: as_text(value) for name, value in as_object(row.get("tags")).items()}
+    tags = public_members({name: as_text(value) for name, value in as_object(row.get("tags")).items()})
     return VirtualMachine(
         **located(row),
         size=as_text(as_object(properties.get("hardwareProfile")).get("vmSize")),
@@ -165,7 +166,7 @@ def _agent(view: Json) -> Agent | None:
     return Agent(
         status=as_text(status.get("displayStatus")) or as_text(status.get("code")),
         version=as_text(given.get("vmAgentVersion")),
-        message=as_text(status.get("message")),
+        message=redacted(as_text(status.get("message"))),
     )
 
 
@@ -190,7 +191,7 @@ def _extension(name: str, row: Json, status: Json) -> Extension:
         type=as_text(row.get("type")),
         status=as_text(status.get("displayStatus")),
         code=as_text(status.get("code")),
-        message=as_text(status.get("message")),
+        message=redacted(as_text(status.get("message"))),
         version=as_text(row.get("typeHandlerVersion")),
     )
 

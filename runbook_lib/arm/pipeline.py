@@ -32,6 +32,8 @@ _READING_POSTS = tuple(
 )
 # Signed polling URLs carry a certificate and a signature: not secret, but no business of a journal (real-shapes).
 _KEPT_QUERY = frozenset({"api-version", "$filter", "$expand", "$skiptoken", "statusonly"})
+# Where the guard leaves the digest of the change that a request belongs to.
+_CHANGE = "runbook_change"
 
 
 def public_url(url: str) -> str:
@@ -54,15 +56,18 @@ class ReadOnlyGuard(HTTPPolicy[Any, Any]):
         self._open = threading.local()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, change: str = "") -> Iterator[None]:
         """
         Allow this thread to write for the time of the block; others read on meanwhile.
+
+        Args:
+            change: digest of the change that is written, for the call log.
         """
-        self._open.here = True
+        self._open.here, self._open.change = True, change
         try:
             yield
         finally:
-            self._open.here = False
+            self._open.here, self._open.change = False, ""
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         """
@@ -78,6 +83,7 @@ class ReadOnlyGuard(HTTPPolicy[Any, Any]):
         )
         if not reads and not getattr(self._open, "here", False):
             raise ReadOnlyViolation("read_only", resource=path, method=http.method)
+        request.context[_CHANGE] = getattr(self._open, "change", "")
         return self.next.send(request)
 
 
@@ -101,6 +107,8 @@ class CallLog(HTTPPolicy[Any, Any]):
             "url": public_url(http.url),
             "client_request_id": http.headers.get("x-ms-client-request-id", ""),
         }
+        if change := request.context.get(_CHANGE):
+            entry["change_sha256"] = change
         try:
             response = self.next.send(request)
         except AzureError as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.records import Change, Inventory, key
+from runbook_lib.secrets import redacted
 
 __all__ = ["BUDGET", "Precheck", "precheck"]
 
@@ -72,7 +73,7 @@ def precheck(session: Session, inventory: Inventory, protecting: Iterable[Change
             vm=vm_id,
             status=str(said.get("status") or "unread"),
             code=str(said.get("errorCode") or ""),
-            message=str(said.get("errorMessage") or ""),
+            message=redacted(str(said.get("errorMessage") or "")),
             feature=feature,
             held_in=held_in,
         )

@@ -29,10 +29,11 @@ from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
 from runbook_lib.arm.signin import Asked, Prompt, SignIn, cloud_of
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
-from runbook_lib.journal import Journal, redacted
+from runbook_lib.journal import Journal
 from runbook_lib.parameters import is_guid
 from runbook_lib.records import Origin, Target, decode
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
+from runbook_lib.secrets import redacted
 
 if TYPE_CHECKING:
     from azure.mgmt.network import NetworkManagementClient

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from runbook_lib.cli.catalogues import parameters, show_checks
-from runbook_lib.cli.evidence import verify
+from runbook_lib.cli.evidence import redact, verify
 from runbook_lib.cli.runs import apply, resume, run
 from runbook_lib.cli.sandbox import sandbox
 from runbook_lib.cli.snapshot import snapshot
@@ -25,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (run, resume, apply, snapshot, verify, parameters, show_checks, sandbox):
+for command in (run, resume, apply, snapshot, verify, redact, parameters, show_checks, sandbox):
     main.add_command(command)

@@ -1,5 +1,5 @@
 """
-What all commands share: how they end, how they read parameters, and how wide the terminal is.
+What all commands share: how they end, how they read parameters, what they sign with, and how wide the terminal is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ import click
 from runbook_lib.errors import InvalidParameters, RunbookError
 from runbook_lib.parameters import from_text
 
-__all__ = ["exits", "read_pairs", "width"]
+__all__ = ["exits", "read_pairs", "signed", "width"]
+
+signed = click.option(
+    "--sign-key",
+    default="",
+    metavar="FILE",
+    help="Sign the evidence with this private key (else $RUNBOOK_SIGN_KEY; an SSH key will do).",
+)
 
 
 def exits(command: Callable[..., int]) -> Callable[..., None]:

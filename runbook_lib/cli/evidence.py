@@ -8,21 +8,39 @@ from pathlib import Path
 
 import click
 
-from runbook_lib import evidence
-from runbook_lib.cli.base import exits
-from runbook_lib.text import DEFAULT_LANGUAGE
+from runbook_lib import evidence, redaction
+from runbook_lib.cli.base import exits, signed
+from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
-__all__ = ["verify"]
+__all__ = ["redact", "verify"]
 
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the copy.")
+@click.option("--salt-file", type=click.Path(path_type=Path), help="A secret: copies of runs with the same one join.")
+@signed
 @exits
-def verify(run_dir: Path) -> int:
+def redact(run_dir: Path, out: Path, salt_file: Path | None, sign_key: str) -> int:
+    """
+    Copy a run's evidence with pseudonyms for names and ids, sealed by itself.
+    """
+    digest = redaction.redact(run_dir, out, salt_file, evidence.signer(sign_key))
+    click.echo(say("evidence.redacted_copy", DEFAULT_LANGUAGE, path=plain(out), digest=digest))
+    return 0
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), metavar="PUB", help="The public key it must be signed by.")
+@click.option("--expect-digest", default="", metavar="SHA256", help="The attestation's digest, kept elsewhere.")
+@click.option("--require-signature", is_flag=True, help="Accept nothing that is not signed by --key.")
+@exits
+def verify(run_dir: Path, key: Path | None, expect_digest: str, require_signature: bool) -> int:
     """
     Check a run's evidence, offline and without running anything.
     """
-    found = evidence.verify(run_dir)
+    found = evidence.verify(run_dir, key=key, expected=expect_digest, signature=require_signature)
     for line in found.lines(DEFAULT_LANGUAGE):
         click.echo(line)
     return 0 if found.accepted else 1

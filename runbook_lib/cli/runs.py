@@ -16,7 +16,7 @@ import click
 import yaml
 
 from runbook_lib import evidence
-from runbook_lib.cli.base import exits, read_pairs, width
+from runbook_lib.cli.base import exits, read_pairs, signed, width
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.text import plain, say
@@ -51,6 +51,7 @@ class _PlainLoader(yaml.SafeLoader):
 @click.option("--estate", default="", help="Rehearse on a fresh copy of this estate: a name, a file or a folder.")
 @click.option("--apply", "applies", is_flag=True, help="Write what the plan says; without it a run only plans.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
+@signed
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
 @exits
 def run(
@@ -60,6 +61,7 @@ def run(
     estate: str,
     applies: bool,
     out: Path | None,
+    sign_key: str,
     as_json: bool,
 ) -> int:
     """
@@ -74,29 +76,31 @@ def run(
         raise InvalidParameters("estate_on_azure", name="estate")
     if asked.run_dir:
         raise InvalidParameters("run_dir_option", name="run_dir")
-    return _run(asked, _free_folder(out), estate, as_json)
+    return _run(asked, _free_folder(out), estate, as_json, sign_key)
 
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
+@signed
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
 @exits
-def resume(run_dir: Path, as_json: bool) -> int:
+def resume(run_dir: Path, sign_key: str, as_json: bool) -> int:
     """
     Go on with a run that did not end: what is done already is found and kept.
     """
     kept = evidence.read_json(run_dir / "parameters.json")
     state = evidence.read_json(run_dir / "run.json")
-    return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), "", as_json)
+    return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), "", as_json, sign_key)
 
 
 @click.command()
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder of the application.")
 @click.option("--target", type=click.Choice(["sandbox", "azure"]), help="Apply a rehearsed plan to the original here.")
+@signed
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
 @exits
-def apply(plan: Path, out: Path | None, target: str | None, as_json: bool) -> int:
+def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, as_json: bool) -> int:
     """
     Apply a saved plan, a plan.json or the run folder that has it, exactly as it is: refused if the world moved.
 
@@ -118,7 +122,7 @@ def apply(plan: Path, out: Path | None, target: str | None, as_json: bool) -> in
     if planned_on.exists() and target is None:
         _pointer(folder).parent.mkdir(parents=True, exist_ok=True)
         _pointer(folder).write_text(str(planned_on), encoding="utf-8")
-    return _run(asked, folder, "", as_json, given)
+    return _run(asked, folder, "", as_json, sign_key, given)
 
 
 def _free_folder(out: Path | None) -> Path:
@@ -134,7 +138,9 @@ def _free_folder(out: Path | None) -> Path:
     return folder
 
 
-def _run(asked: Parameters, out: Path, estate: str, as_json: bool, given: Plan | None = None) -> int:
+def _run(
+    asked: Parameters, out: Path, estate: str, as_json: bool, sign_key: str = "", given: Plan | None = None
+) -> int:
     from runbook_lib.chain import run_chain
 
     own = _own_sandbox(out)
@@ -142,7 +148,7 @@ def _run(asked: Parameters, out: Path, estate: str, as_json: bool, given: Plan |
     fresh += [_pointer(out)] if given else []
     try:
         with _sandbox_of(own, estate):
-            result = run_chain(asked, out, lambda line: click.echo(line, err=True), given)
+            result = run_chain(asked, out, lambda line: click.echo(line, err=True), given, sign_key)
     except KeyboardInterrupt:
         raise WriteFailed("interrupted", resource=str(out)) from None
     except (Drift, InvalidParameters, PlanRefused) as error:
@@ -214,8 +220,11 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     steps = evidence.read_json(result.folder / "plan.json").get("steps", ())
     for line in ending(result.outcome, steps, width(), language):
         click.echo(line)
-    sealed = "say.sealed" if result.digest else "say.not_sealed"
-    click.echo(say(sealed, language, path=plain(result.folder), digest=result.digest))
+    path = plain(result.folder)
+    if not result.digest:
+        click.echo(say("say.not_sealed", language, path=path))
+        return
+    click.echo(evidence.sealed(path, result.digest, result.key, language))
 
 
 def _rehearsed(result: ChainResult, own: Path, language: str) -> list[str]:

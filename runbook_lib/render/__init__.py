@@ -8,6 +8,7 @@ from runbook_lib.render.ending import ending, failure, failures, planned, worse
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
+from runbook_lib.render.report import changes, report
 from runbook_lib.render.rights import precheck, rights
 from runbook_lib.render.sinks import MOST_ROWS, Lines, Shown, Stack, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
@@ -37,6 +38,7 @@ __all__ = [
     "Table",
     "board",
     "candidates",
+    "changes",
     "check_lines",
     "comparison",
     "csv_cell",
@@ -67,6 +69,7 @@ __all__ = [
     "ranges",
     "readiness",
     "remedies",
+    "report",
     "results",
     "rights",
     "sentence",

@@ -22,9 +22,9 @@ from runbook_lib.arm.apply.writers import WRITERS
 from runbook_lib.arm.patience import PASSING, backoff
 from runbook_lib.arm.pipeline import public_url
 from runbook_lib.arm.session import ArmError, Session
-from runbook_lib.journal import redacted
 from runbook_lib.plan import is_done
 from runbook_lib.records import Change, Inventory, key, subscription_of
+from runbook_lib.secrets import redacted
 
 __all__ = ["Applied", "Batch"]
 
@@ -203,7 +203,7 @@ class Batch:
         now = session.clock()
         flight = replace(flight, since=now, first=flight.first or now)
         try:
-            with session.guard.writing():
+            with session.guard.writing(change.sha256):
                 operation = begun(WRITERS[change.kind](session, change), change.target)
         except HttpResponseError as error:
             return self._refused(flight, error)

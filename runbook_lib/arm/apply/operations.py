@@ -13,7 +13,7 @@ from typing import Any
 from azure.core.rest import HttpResponse
 
 from runbook_lib.arm.session import ArmError, Session, pause_of
-from runbook_lib.journal import redacted
+from runbook_lib.secrets import redacted
 
 __all__ = ["Operation", "OperationFailed", "ask", "begun", "is_broken", "is_running"]
 

@@ -61,9 +61,8 @@ class State:
         """
         The signed-in target; opened when it is first needed.
         """
-        how = Asked(sign_in=self.asked.sign_in, tenant_id=self.asked.tenant_id, cloud=self.asked.cloud)
         prompt = _Prompt(self.asked.language)
-        session = open_session(self.asked.target, self.folder.journal, how, prompt)
+        session = open_session(self.asked.target, self.folder.journal, Asked.by(self.asked), prompt)
         prompt.over(session.target.caller)
         return session
 

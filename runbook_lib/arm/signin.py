@@ -20,7 +20,8 @@ from azure.mgmt.core.tools import get_arm_endpoints
 
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import interactive
-from runbook_lib.journal import redacted
+from runbook_lib.parameters import Parameters
+from runbook_lib.secrets import redacted
 
 __all__ = ["AUDIENCE", "ENDPOINT", "Asked", "Cloud", "Prompt", "SignIn", "cloud_of", "login_command"]
 
@@ -56,6 +57,13 @@ class Asked:
     sign_in: str = "default"
     tenant_id: str = ""
     cloud: str = "AzurePublicCloud"
+
+    @classmethod
+    def by(cls, parameters: Parameters) -> Asked:
+        """
+        Take it from a run's parameters.
+        """
+        return cls(sign_in=parameters.sign_in, tenant_id=parameters.tenant_id, cloud=parameters.cloud)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

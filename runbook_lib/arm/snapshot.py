@@ -25,9 +25,9 @@ from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.arm.wire import Json, as_text, properties_of
 from runbook_lib.checks.kinds import RECOVERY_SERVICES
 from runbook_lib.errors import InvalidParameters, ReadFailed
-from runbook_lib.journal import redacted
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, Origin, Target, Unread, key
+from runbook_lib.secrets import redacted
 from runbook_lib.selection import VMS
 
 __all__ = ["LEFT_OUT", "Snapshot", "read_snapshot", "scrubbed"]

@@ -62,12 +62,13 @@ def _part(file: Path) -> Path:
 
 def _read(file: Path, asked: Parameters) -> Snapshot:
     from runbook_lib.arm.session import open_session
+    from runbook_lib.arm.signin import Asked
     from runbook_lib.arm.snapshot import read_snapshot
     from runbook_lib.folder import state_path
     from runbook_lib.journal import Journal
     from runbook_lib.lease import leased
 
-    session = open_session(asked.target, Journal(file.with_name(f"{file.name}.journal.jsonl")))
+    session = open_session(asked.target, Journal(file.with_name(f"{file.name}.journal.jsonl")), Asked.by(asked))
     holder = {
         "caller": session.target.caller,
         "run": file.name,

@@ -4,7 +4,7 @@ holds. No widgets.
 """
 
 from runbook_lib.render.catalogue import check_lines
-from runbook_lib.render.ending import ending, failure, failures, worse
+from runbook_lib.render.ending import ending, failure, failures, fleet, worse
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
@@ -45,6 +45,7 @@ __all__ = [
     "failures",
     "files",
     "findings",
+    "fleet",
     "held_back",
     "machine",
     "machines",

@@ -14,7 +14,7 @@ from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
 
-__all__ = ["ending", "failure", "failures", "irreversible", "worse"]
+__all__ = ["ending", "failure", "failures", "fleet", "irreversible", "worse"]
 
 # A terminal is no place for a thousand lines; the run folder has all of them.
 MOST = 20
@@ -156,6 +156,28 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         lines.append(say("say.held_back", language, count=len(held_back)))
         lines += _cut(held_back, "tables/comparison.csv", language)
     return [plain(line) for line in lines]
+
+
+def fleet(rows: Sequence[Mapping[str, Any]], language: str) -> Table:
+    """
+    One row for each run of a fleet.
+
+    Args:
+        rows: as `fleet.json` has them.
+    """
+    cells = (
+        {
+            "run": row["name"],
+            "mark": row["mark"] or say("say.unknown", language),
+            "state": say(f"fleet.{row['state']}" if row["ran"] else "fleet.left", language),
+            "exit_code": row["exit_code"],
+            "verdicts": ", ".join(f"{name} {count}" for name, count in sorted(row["counts"].items())),
+            "detail": row["error"],
+        }
+        for row in rows
+    )
+    columns = ("run", "mark", "state", "exit_code", "verdicts", "detail")
+    return Table(say("caption.fleet", language, count=len(rows)), columns, cells, language)
 
 
 def _planned(number: str, change: Mapping[str, Any], language: str) -> str:

@@ -1,6 +1,6 @@
 """
-What changed between two runs: verdicts, protection, policies, settings of vaults, NSG rules. Imports `plan` and
-`records`.
+What changed between two runs: verdicts, protection, policies, settings of vaults, NSG rules. Imports `checks`,
+`records` and `selection`.
 
 What could not be read is unknown: it is never told as missing, nor as it was before.
 """
@@ -11,22 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from runbook_lib.checks.kinds import ITEMS, NSGS, VAULTS
 from runbook_lib.records import Inventory, Policy, Resource, SecurityGroup, Vault, encode, key
 from runbook_lib.selection import VMS
 
-__all__ = ["ABSENT", "UNKNOWN", "Audit", "Changed", "compare_audits"]
+__all__ = ["ABSENT", "PRESENT", "UNKNOWN", "Audit", "Changed", "compare_audits"]
 
-# How a side reads that has nothing, and one of which nobody knows.
+# How a side reads that has nothing, one that has something of which more is not said, and one of which nobody knows.
 ABSENT = "absent"
+PRESENT = "present"
 UNKNOWN = "unknown"
 # Parameters that decide which VMs a run is about.
 SELECTING = ("target", "subscription_ids", "vm_selector", "location", "vault_subscription")
 SETTINGS = ("redundancy", "redundancy_locked", "cross_region_restore", "soft_delete", "immutability")
 PROTECTION = ("policy_id", "protection", "protection_state", "protection_status", "soft_deleted")
-VAULTS = "Microsoft.RecoveryServices/vaults"
 POLICIES = "Microsoft.RecoveryServices/vaults/backupPolicies"
-ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems"
-NSGS = "Microsoft.Network/networkSecurityGroups"
+TYPES = {"vault": VAULTS, "policy": POLICIES, "rule": NSGS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +35,17 @@ class Audit:
     One run, as far as it is compared.
 
     Attributes:
-        asked: content of `parameters.json`.
-        outcome: content of `outcome.json`.
+        mark: of the target.
+        asked: the parameters by name.
+        verdicts: by id of the VM.
+        unread: ids of the selected VMs that could not be read.
         inventory: what was read last.
     """
 
+    mark: str
     asked: Mapping[str, Any]
-    outcome: Mapping[str, Any]
+    verdicts: Mapping[str, str]
+    unread: tuple[str, ...]
     inventory: Inventory
 
 
@@ -80,9 +84,8 @@ def compare_audits(first: Audit, second: Audit) -> tuple[Changed, ...]:
 
 
 def _runs(first: Audit, second: Audit) -> Iterator[Changed]:
-    marks = first.outcome["target"], second.outcome["target"]
-    if marks[0] != marks[1]:
-        yield Changed(what="run", resource="", field="mark", before=marks[0], after=marks[1])
+    if first.mark != second.mark:
+        yield Changed(what="run", resource="", field="mark", before=first.mark, after=second.mark)
     for name in SELECTING:
         before, after = first.asked.get(name), second.asked.get(name)
         if before != after:
@@ -90,23 +93,18 @@ def _runs(first: Audit, second: Audit) -> Iterator[Changed]:
 
 
 def _verdicts(first: Audit, second: Audit) -> Iterator[Changed]:
-    before, after = (_by_vm(each) for each in (first, second))
+    before, after = _by_key(first), _by_key(second)
+    ids = {key(vm): vm for audit in (first, second) for vm in (*audit.unread, *audit.verdicts)}
     for vm in sorted({*before, *after}):
-        sides = before.get(vm, (ABSENT, "")), after.get(vm, (ABSENT, ""))
-        (then, old), (now, new) = sides
-        if then == now:
-            continue
-        both = ABSENT not in (then, now)
-        yield Changed(what="verdict" if both else "vm", resource=new or old, field="", before=then, after=now)
+        then = before.get(vm) or _gap(first.inventory, vm, VMS)
+        now = after.get(vm) or _gap(second.inventory, vm, VMS)
+        if then != now:
+            what = "vm" if ABSENT in (then, now) else "verdict"
+            yield Changed(what=what, resource=ids[vm], field="", before=then, after=now)
 
 
-def _by_vm(audit: Audit) -> dict[str, tuple[str, str]]:
-    """
-    Return each VM's verdict and id, by key; of VMs that could not be read it is unknown.
-    """
-    found = {key(each["vm"]): (str(each["verdict"]), str(each["vm"])) for each in audit.outcome["verdicts"]}
-    unread = {key(each["vm"]): (UNKNOWN, str(each["vm"])) for each in audit.outcome["missing"] if each["case"] == "unread"}
-    return unread | found
+def _by_key(audit: Audit) -> dict[str, str]:
+    return {key(vm): UNKNOWN for vm in audit.unread} | {key(vm): each for vm, each in audit.verdicts.items()}
 
 
 def _protection(first: Inventory, second: Inventory) -> Iterator[Changed]:
@@ -124,7 +122,7 @@ def _protection(first: Inventory, second: Inventory) -> Iterator[Changed]:
 
 def _entries(inventory: Inventory) -> dict[tuple[str, str], dict[str, Any]]:
     return {
-        (key(item.source_id), key(item.vault_id)): {name: _plain(getattr(item, name)) for name in PROTECTION}
+        (key(item.source_id), key(item.vault_id)): {name: encode(getattr(item, name)) for name in PROTECTION}
         for item in inventory.items.values()
     }
 
@@ -133,12 +131,9 @@ def _resources(what: str, first: Inventory, second: Inventory) -> Iterator[Chang
     before, after = _material(what, first), _material(what, second)
     for place in sorted({*before, *after}):
         owner = place.rsplit("/securityrules/", 1)[0] if what == "rule" else place
-        then = before[place] if place in before else _gap(first, owner, _TYPES[what])
-        now = after[place] if place in after else _gap(second, owner, _TYPES[what])
+        then = before[place] if place in before else _gap(first, owner, TYPES[what])
+        now = after[place] if place in after else _gap(second, owner, TYPES[what])
         yield from _fields(what, place, then, now)
-
-
-_TYPES = {"vault": VAULTS, "policy": POLICIES, "rule": NSGS}
 
 
 def _material(what: str, inventory: Inventory) -> dict[str, dict[str, Any]]:
@@ -158,12 +153,12 @@ def _settings(vault: Vault) -> dict[str, Any]:
 
 
 def _terms(policy: Policy) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in policy.terms.items()}
+    return {name: encode(value) for name, value in policy.terms.items()}
 
 
 def _rules(group: SecurityGroup) -> Iterator[tuple[str, dict[str, Any]]]:
     for rule in group.rules:
-        yield rule.name, {each.name: _plain(getattr(rule, each.name)) for each in fields(rule) if each.name != "name"}
+        yield rule.name, {each.name: encode(getattr(rule, each.name)) for each in fields(rule) if each.name != "name"}
 
 
 def _gap(inventory: Inventory, resource: str, what: str, *, dark: bool = False) -> str:
@@ -182,17 +177,10 @@ def _fields(
     what: str, resource: str, before: Mapping[str, Any] | str, after: Mapping[str, Any] | str, within: str = ""
 ) -> Iterator[Changed]:
     if isinstance(before, str) or isinstance(after, str):
-        then, now = (each if isinstance(each, str) else within or "there" for each in (before, after))
+        then, now = (each if isinstance(each, str) else within or PRESENT for each in (before, after))
         yield Changed(what=what, resource=resource, field="", before=then, after=now)
         return
     for name in sorted({*before, *after}):
         then, now = before.get(name, ABSENT), after.get(name, ABSENT)
         if then != now:
             yield Changed(what=what, resource=resource, field=name, before=then, after=now)
-
-
-def _plain(value: Any) -> Any:
-    return encode(value)
-
-
-_ = VMS

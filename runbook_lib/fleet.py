@@ -299,8 +299,8 @@ def cluster(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise RunbookError("fleet_extra") from error
     try:
-        client = Client(address, timeout=PATIENCE)
+        client = Client(address, timeout=PATIENCE)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise RunbookError("scheduler", resource=address, problem=str(error)) from error
     with client:
-        yield client.get_executor(pure=False)
+        yield client.get_executor(pure=False)  # type: ignore[no-untyped-call]

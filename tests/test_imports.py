@@ -19,14 +19,14 @@ ROOT = Path(runbook_lib.__file__).parent
 # Imports go upwards only: a module reaches those of the lines above its own, and of its own package.
 ORDER = (
     ("text",),
-    ("errors", "records"),
+    ("errors", "events", "records"),
     ("parameters",),
     ("policy", "retention"),
     ("placement", "selection", "rights"),
     ("checks",),
-    ("plan",),
+    ("comparison", "plan"),
     ("scripts",),
-    ("render", "journal", "evidence"),
+    ("render", "journal", "evidence", "stopping"),
     ("folder", "lease"),
     ("arm",),
     ("ui", "conclusion"),
@@ -37,6 +37,8 @@ ORDER = (
     ("kernel",),
     ("executing",),
     ("chain", "engine"),
+    ("headless",),
+    ("fleet",),
     ("cli",),
     ("__main__",),
 )
@@ -52,6 +54,7 @@ GATES = {
     "jupyter_client": ("kernel",),
     "pandas": ("render",),
     "click": ("cli",),
+    "distributed": ("fleet",),
     "runbook_lib.sandbox": ("arm.session", "cli", "sandbox"),
 }
 PURE = (
@@ -65,10 +68,11 @@ PURE = (
     "selection",
     "rights",
     "checks",
+    "comparison",
     "plan",
 )
 PURE += ("scripts", "render")
-WITHOUT_IO = ("policy", "retention", "placement", "selection", "rights", "checks", "plan")
+WITHOUT_IO = ("policy", "retention", "placement", "selection", "rights", "checks", "comparison", "plan")
 IO = {"asyncio", "http", "io", "os", "pathlib", "platform", "random", "secrets", "shutil", "socket", "sqlite3"}
 IO |= {"subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "zoneinfo"}
 MUTATING = {"create_or_update", "delete", "register", "refresh", "trigger", "update"}

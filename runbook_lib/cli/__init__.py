@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from runbook_lib.cli.catalogues import parameters, show_checks
+from runbook_lib.cli.compare import compare
 from runbook_lib.cli.evidence import verify
 from runbook_lib.cli.fleet import fleet
 from runbook_lib.cli.runs import apply, resume, run
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (run, resume, apply, fleet, verify, parameters, show_checks, sandbox):
+for command in (run, resume, apply, fleet, verify, compare, parameters, show_checks, sandbox):
     main.add_command(command)

@@ -34,9 +34,7 @@ _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the runs; one that is there goes on.")
 @told
 @exits
-def fleet(
-    targets: Path, scheduler: str, workers: int | None, applies: bool, out: Path | None, output: Output
-) -> int:
+def fleet(targets: Path, scheduler: str, workers: int | None, applies: bool, out: Path | None, output: Output) -> int:
     """
     Run one chain for each target of the YAML file TARGETS, each with its own folder and evidence.
     """
@@ -71,9 +69,7 @@ def _read(document: Mapping[str, Any], applies: bool) -> list[FleetTarget]:
     """
     from runbook_lib.fleet import FleetTarget
 
-    problems = [
-        InvalidParameters("fleet_entry", name=name) for name in document if name not in ("targets", "defaults")
-    ]
+    problems = [InvalidParameters("fleet_entry", name=name) for name in document if name not in ("targets", "defaults")]
     rows, defaults = document.get("targets"), document.get("defaults", {})
     if not isinstance(rows, list) or not rows:
         problems.append(InvalidParameters("fleet_targets", name="targets"))

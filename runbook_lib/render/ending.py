@@ -5,16 +5,18 @@ missing, and the ids that `accept_risk` takes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from runbook_lib.comparison import ABSENT, PRESENT, UNKNOWN, Changed
 from runbook_lib.records import Plan, Verdict
 from runbook_lib.render import sinks
 from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
 
-__all__ = ["ending", "failure", "failures", "fleet", "irreversible", "worse"]
+__all__ = ["compared", "ending", "failure", "failures", "fleet", "irreversible", "worse"]
 
 # A terminal is no place for a thousand lines; the run folder has all of them.
 MOST = 20
@@ -156,6 +158,29 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         lines.append(say("say.held_back", language, count=len(held_back)))
         lines += _cut(held_back, "tables/comparison.csv", language)
     return [plain(line) for line in lines]
+
+
+def compared(changed: Iterable[Changed], language: str) -> Table:
+    """
+    One row for each thing that changed between two runs.
+    """
+    words = {each: say(f"compared.{each}", language) for each in (ABSENT, PRESENT, UNKNOWN)}
+
+    def shown(value: Any) -> str:
+        return words.get(value, value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    rows = [
+        {
+            "what": say(f"compared.{each.what}", language),
+            "resource": each.resource,
+            "field": each.field,
+            "before": shown(each.before),
+            "after": shown(each.after),
+        }
+        for each in changed
+    ]
+    caption = say("caption.compared", language, count=len(rows))
+    return Table(caption, ("what", "resource", "field", "before", "after"), rows, language)
 
 
 def fleet(rows: Sequence[Mapping[str, Any]], language: str) -> Table:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib import checks
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Finding, Verdict, VmVerdict, decode, encode, key, opened
-from runbook_lib.text import plain, say
+from runbook_lib.text import inert, plain, say
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
@@ -49,7 +49,18 @@ OUTCOME = "outcome.json"
 FINDINGS = "findings.json"
 # What reading a document that is not what it should be can end in.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-_JSON = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class _Inert(json.JSONEncoder):
+    """
+    JSON that a terminal may show: letters stay as they are, what commands is escaped.
+    """
+
+    def encode(self, o: Any) -> str:
+        return inert(super().encode(o))
+
+
+_JSON = _Inert(ensure_ascii=False).encode
 _THERE = (Verdict.ENABLED, Verdict.PROTECTED)
 _NOT_THERE = (Verdict.BLOCKED, Verdict.UNDETERMINED)
 

@@ -32,7 +32,7 @@ from runbook_lib import evidence
 from runbook_lib.errors import BrokenEvidence, InvalidParameters, RunbookError, WriteFailed
 from runbook_lib.events import Event
 from runbook_lib.evidence import ATTESTATION
-from runbook_lib.headless import has_begun, run_headless
+from runbook_lib.headless import has_begun, kept_parameters, run_headless
 from runbook_lib.kernel import environment
 from runbook_lib.parameters import Parameters
 from runbook_lib.stopping import stoppable
@@ -191,11 +191,8 @@ def _check(targets: Sequence[FleetTarget], out: Path) -> None:
             if any(folder.iterdir()):
                 problems.append(InvalidParameters("run_dir_taken", name="--out", resource=str(folder)))
             continue
-        asked = {name: value for name, value in each.asked.as_dict().items() if name not in ("run_dir", "apply")}
-        held = evidence.read_json(folder / "parameters.json")
-        applies = evidence.read_json(folder / "run.json").get("applies") is True
-        differing = [name for name, value in asked.items() if held.get(name) != value]
-        differing += ["apply"] if applies != each.asked.apply else []
+        asked, held = each.asked.as_dict(), kept_parameters(folder).as_dict()
+        differing = [name for name, value in asked.items() if held[name] != value]
         if differing:
             names = ", ".join(differing)
             problems.append(InvalidParameters("fleet_other", name=each.name, resource=str(folder), parameters=names))

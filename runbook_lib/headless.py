@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runbook_lib import evidence
 from runbook_lib.arm.session import sandbox_path, sandbox_state
 from runbook_lib.chain import ChainResult, run_chain
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed
+from runbook_lib.errors import BrokenEvidence, Drift, InvalidParameters, PlanRefused, WriteFailed
 from runbook_lib.events import Event
-from runbook_lib.parameters import Parameters
+from runbook_lib.parameters import Parameters, build
 from runbook_lib.records import Plan
 from runbook_lib.stopping import stoppable
 
-__all__ = ["has_begun", "own_sandbox", "run_headless"]
+__all__ = ["has_begun", "kept_parameters", "run_headless"]
 
 STATE = "run.json"
 
@@ -45,11 +46,11 @@ def run_headless(
         RunbookError: with the exit code that the command line ends with.
     """
     begun = has_begun(out)
-    own = own_sandbox(out)
+    own = _own_sandbox(out)
     fresh = [path for path in (out, own) if not path.exists()]
-    if given is not None and own_sandbox(given[1]).exists():
+    if given is not None and _own_sandbox(given[1]).exists():
         # A plan is applied to the sandbox of the run that made it.
-        own = own_sandbox(given[1])
+        own = _own_sandbox(given[1])
         fresh.append(_pointer(out))
         _pointer(out).parent.mkdir(parents=True, exist_ok=True)
         _pointer(out).write_text(str(own), encoding="utf-8")
@@ -75,7 +76,21 @@ def has_begun(out: Path) -> bool:
     return (out / STATE).is_file()
 
 
-def own_sandbox(out: Path) -> Path:
+def kept_parameters(out: Path) -> Parameters:
+    """
+    Return what a run that was begun in a folder was asked to do.
+
+    Raises:
+        BrokenEvidence: nobody began a headless run there.
+        InvalidParameters: its parameters are none.
+    """
+    kept, state = (evidence.read_json(out / name) for name in ("parameters.json", STATE))
+    if not isinstance(kept, dict) or not isinstance(state, dict) or not isinstance(state.get("visited"), dict):
+        raise BrokenEvidence("no_run", resource=str(out))
+    return build(kept | {"apply": state.get("applies") is True})
+
+
+def _own_sandbox(out: Path) -> Path:
     """
     Name a run's own sandbox; it lies beside the run folder, and is no evidence.
     """

@@ -1,5 +1,6 @@
 """
-The run's journal: one JSON line per ARM call, and an intent on disk before each write. Imports `errors` and `records`.
+The run's journal: one JSON line per ARM call, and an intent on disk before each write. Imports `errors`, `records`
+and `text`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Change, digest
+from runbook_lib.text import inert
 
 __all__ = ["Journal", "redacted"]
 
@@ -111,7 +113,7 @@ class Journal:
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
         stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")} | entry
         # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
-        text = redacted(json.dumps(stamped, ensure_ascii=False, sort_keys=True))
+        text = redacted(inert(json.dumps(stamped, ensure_ascii=False, sort_keys=True)))
         line = text.encode(errors="backslashreplace") + b"\n"
         handle = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
         try:

@@ -76,9 +76,9 @@ def resume(run_dir: Path, timeout: int | None, output: Output) -> int:
     """
     Go on with a run that did not end: what is done already is found and kept.
     """
-    kept = evidence.read_json(run_dir / "parameters.json")
-    state = evidence.read_json(run_dir / "run.json")
-    return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), output, timeout=timeout)
+    from runbook_lib.headless import kept_parameters
+
+    return _run(kept_parameters(run_dir), run_dir.resolve(), output, timeout=timeout)
 
 
 @click.command()

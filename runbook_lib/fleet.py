@@ -114,7 +114,7 @@ class FleetResult:
         """
         counts: Counter[str] = Counter()
         for row in self.rows:
-            counts.update(row.counts)
+            counts += Counter(row.counts)
         return {"exit_code": self.exit_code, "counts": dict(counts), "runs": [asdict(row) for row in self.rows]}
 
 

@@ -22,7 +22,7 @@ from runbook_lib.cli import main
 from runbook_lib.evidence import ATTESTATION
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.sandbox import Sandbox
-from runbook_lib.text import plain
+from runbook_lib.text import inert, plain
 
 NOTEBOOK_FOLDER = Path(__file__).parents[1] / "notebooks"
 OPTIONS = ("-p", "vm_selector", f"group:{GROUP}", "-p", "max_errors", "1000", "-p", "network_option", "service_tags")
@@ -117,7 +117,7 @@ def _part(hostile: str, sink: str) -> str:
     Return how a string reads in a sink; of a long one the beginning, for cells are cut.
     """
     if "json" in sink:
-        return json.dumps(hostile, ensure_ascii=False)[1:-1][:60].partition("\\u")[0]
+        return inert(json.dumps(hostile, ensure_ascii=False))[1:-1][:40]
     shown = plain(hostile)[:20].strip()
     return shown.replace('"', '""') if "csv" in sink else shown
 

@@ -32,6 +32,7 @@ from hypothesis import strategies as st
 
 from runbook_lib import checks, render, text
 from runbook_lib.checks.network import SERVICES, Comparison, Decision, Hop, Tracer
+from runbook_lib.comparison import Changed
 from runbook_lib.plan import Difference, diff, project, ranges
 from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.render import Lines, Table, csv_cell, escape, plain
@@ -311,6 +312,13 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "differences": render.differences(apart, [(each, "failed") for each in made.changes], LANGUAGE),
         "ending": Lines(render.ending(outcome, steps, 80, LANGUAGE)),
         "promised": Lines(render.ending(outcome | {"applied": False}, steps, 80, LANGUAGE)),
+        "compared": render.compared(
+            [Changed(what="rule", resource=EVIL, field=EVIL, before=EVIL, after=[EVIL])], LANGUAGE
+        ),
+        "fleet": render.fleet(
+            [{"name": EVIL, "mark": EVIL, "state": "sealed", "ran": True, "exit_code": 0, "counts": {}, "error": EVIL}],
+            LANGUAGE,
+        ),
         "parameter_values": render.parameter_values({"vault_name": EVIL, "accept_risk": {EVIL: EVIL}}, LANGUAGE),
     }
 

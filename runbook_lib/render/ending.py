@@ -21,6 +21,18 @@ __all__ = ["compared", "ending", "failure", "failures", "fleet", "irreversible",
 # A terminal is no place for a thousand lines; the run folder has all of them.
 MOST = 20
 OUTCOMES = ("done", "adopted", "failed", "in_doubt", "pending")
+# Words of `fleet.json` and of comparisons, by the ids of their texts.
+_STATES = {"sealed": "fleet.sealed", "resumable": "fleet.resumable", "nothing": "fleet.nothing"}
+_SIDES = {ABSENT: "compared.absent", PRESENT: "compared.present", UNKNOWN: "compared.unknown"}
+_KINDS = {
+    "run": "compared.run",
+    "vm": "compared.vm",
+    "verdict": "compared.verdict",
+    "protection": "compared.protection",
+    "vault": "compared.vault",
+    "policy": "compared.policy",
+    "rule": "compared.rule",
+}
 HELD_BACK = (Verdict.BLOCKED.value, Verdict.UNDETERMINED.value)
 
 
@@ -164,14 +176,15 @@ def compared(changed: Iterable[Changed], language: str) -> Table:
     """
     One row for each thing that changed between two runs.
     """
-    words = {each: say(f"compared.{each}", language) for each in (ABSENT, PRESENT, UNKNOWN)}
 
     def shown(value: Any) -> str:
-        return words.get(value, value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if not isinstance(value, str):
+            return json.dumps(value, ensure_ascii=False)
+        return say(_SIDES[value], language) if value in _SIDES else value
 
     rows = [
         {
-            "what": say(f"compared.{each.what}", language),
+            "what": say(_KINDS[each.what], language),
             "resource": each.resource,
             "field": each.field,
             "before": shown(each.before),
@@ -194,7 +207,7 @@ def fleet(rows: Sequence[Mapping[str, Any]], language: str) -> Table:
         {
             "run": row["name"],
             "mark": row["mark"] or say("say.unknown", language),
-            "state": say(f"fleet.{row['state']}" if row["ran"] else "fleet.left", language),
+            "state": say(_STATES[row["state"]] if row["ran"] else "fleet.left", language),
             "exit_code": row["exit_code"],
             "verdicts": ", ".join(f"{name} {count}" for name, count in sorted(row["counts"].items())),
             "detail": row["error"],

@@ -15,6 +15,7 @@ from runbook_lib.arm.inventory import read_inventory
 from runbook_lib.arm.session import Session
 from runbook_lib.conclusion import verdicts_of
 from runbook_lib.errors import WriteFailed
+from runbook_lib.events import Event
 from runbook_lib.folder import RunFolder, state_path
 from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
@@ -46,23 +47,23 @@ class Progress:
     seconds: float = 0.0
     waited: float = 0.0
 
-    def line(self, language: str) -> str:
+    @property
+    def event(self) -> Event:
         """
-        Say it in a line: counts, rate, estimated end, waits.
+        Sum it up: counts, rate, estimated end, waits.
         """
         over = self.ended.total()
         rate = over / self.seconds if self.seconds else 0.0
-        return say(
-            "say.progress_rate",
-            language,
-            ended=over,
-            total=self.total,
-            failed=self.ended["failed"],
-            sent=self.sent,
-            rate=f"{rate * 60:.0f}",
-            left=f"{(self.total - over) / rate:.0f}" if rate else "?",
-            waited=f"{self.waited:.0f}",
-        )
+        facts = {
+            "ended": over,
+            "total": self.total,
+            "failed": self.ended["failed"],
+            "sent": self.sent,
+            "rate": f"{rate * 60:.0f}",
+            "left": f"{(self.total - over) / rate:.0f}" if rate else "?",
+            "waited": f"{self.waited:.0f}",
+        }
+        return Event(id="say.progress_rate", facts=facts)
 
 
 def apply_plan(

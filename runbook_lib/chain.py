@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib import errors, evidence
 from runbook_lib.conclusion import close
 from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
+from runbook_lib.events import Event
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import Kernel, environment
 from runbook_lib.parameters import Parameters
@@ -75,7 +76,7 @@ def notebook_path(name: str) -> Path:
 def run_chain(
     asked: Parameters,
     out: Path,
-    progress: Callable[[str], None],
+    progress: Callable[[Event], None],
     given: Plan | None = None,
     sign_key: str = "",
 ) -> ChainResult:
@@ -85,7 +86,7 @@ def run_chain(
     Args:
         out: the run folder; a new one, or that of a run that did not end.
         given: a plan to apply in place of one that is made anew.
-        progress: called with a line of text as work goes on.
+        progress: called with what happens, as work goes on.
         sign_key: the private key to sign with; where it is empty, `$RUNBOOK_SIGN_KEY` names it.
 
     Raises:
@@ -98,8 +99,8 @@ def run_chain(
         notebook_path(name)
     # Before anything is sent: a key that cannot be used would be found out too late.
     signer = evidence.signer(sign_key)
-    folder.begin(applies=asked.apply, given=given)
     folder.save_parameters(asked)
+    folder.begin(applies=asked.apply, given=given)
     if plan := folder.given_plan():
         from runbook_lib.run import Run
 
@@ -162,7 +163,7 @@ def _moved(each: Difference, language: str) -> str:
 
 
 def _apply(
-    asked: Parameters, folder: RunFolder, progress: Callable[[str], None], saved: Plan | None = None
+    asked: Parameters, folder: RunFolder, progress: Callable[[Event], None], saved: Plan | None = None
 ) -> RunbookError | None:
     """
     Apply the plan step by step; return what stopped it, if a step was refused.
@@ -177,7 +178,7 @@ def _apply(
     if saved is None and folder.given_plan() is None:
         folder.save_plan(plan)
     numbers = [step.number for step in plan.steps]
-    progress(say("say.progress_apply", asked.language, steps=", ".join(numbers), count=len(plan.changes)))
+    progress(Event(id="say.progress_apply", facts={"steps": ", ".join(numbers), "count": len(plan.changes)}))
     try:
         run.apply_plan(plan, numbers, _Reporter(run, progress))
     except (Drift, PlanRefused) as error:
@@ -190,7 +191,7 @@ class _Reporter:
     Tells of each change as it ends; of a fleet's, how far they are, every few seconds.
     """
 
-    def __init__(self, run: Run, progress: Callable[[str], None]) -> None:
+    def __init__(self, run: Run, progress: Callable[[Event], None]) -> None:
         self._run = run
         self._progress = progress
         self._next = 0.0
@@ -200,17 +201,19 @@ class _Reporter:
             self._progress(self._run.progress(now.last))
         if now.total > MOST_LINES and (time.monotonic() >= self._next or now.ended.total() == now.total):
             self._next = time.monotonic() + SECONDS
-            self._progress(now.line(self._run.asked.language))
+            self._progress(now.event)
 
 
-def _execute(name: str, asked: Parameters, folder: RunFolder, kernel: Kernel, progress: Callable[[str], None]) -> None:
+def _execute(
+    name: str, asked: Parameters, folder: RunFolder, kernel: Kernel, progress: Callable[[Event], None]
+) -> None:
     import papermill
     from papermill.exceptions import PapermillExecutionError
     from papermill.iorw import load_notebook_node
 
     from runbook_lib.executing import DeadKernelError, declared_parameters
 
-    progress(say("say.progress_notebook", asked.language, notebook=name))
+    progress(Event(id="say.progress_notebook", facts={"notebook": name}))
     source = notebook_path(name)
     declared = declared_parameters(load_notebook_node(str(source)))
     values = asked.as_dict() | {"run_dir": folder.path.name}

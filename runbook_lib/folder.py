@@ -105,9 +105,12 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidParameters("run_dir", name="run_dir", resource=str(path), problem=str(error)) from error
+        # Whoever prepares a folder must not make the run write elsewhere.
+        if link := next((each for each in path.rglob("*") if each.is_symlink()), None):
+            raise InvalidParameters("run_dir_link", name="run_dir", resource=str(link))
         self.path = path
         self.journal = Journal(path / "journal.jsonl")
 

@@ -1,6 +1,6 @@
 """
-The run's journal: one JSON line per ARM call, and an intent on disk before each write. Imports `errors`, `records` and
-`secrets`.
+The run's journal: one JSON line per ARM call, and an intent on disk before each write. Imports `errors`, `records`,
+`secrets` and `text`.
 
 Each line carries the sha256 of the line before it, so that none can be dropped, put in or changed without all that
 follow.
@@ -22,6 +22,7 @@ from typing import Any
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import Change, digest
 from runbook_lib.secrets import redacted
+from runbook_lib.text import inert
 
 if sys.platform == "win32":
     import msvcrt
@@ -41,7 +42,7 @@ def chained(entry: dict[str, Any], previous: str) -> tuple[bytes, str]:
     Return the line of *entry*, with the sha256 of the line before it, and the line's own.
     """
     # Messages from Azure can hold half a surrogate pair: its escape is valid JSON, its bytes would be no UTF-8.
-    text = redacted(json.dumps(entry | {"previous": previous}, ensure_ascii=False, sort_keys=True))
+    text = redacted(inert(json.dumps(entry | {"previous": previous}, ensure_ascii=False, sort_keys=True)))
     line = text.encode(errors="backslashreplace")
     return line + b"\n", hashlib.sha256(line).hexdigest()
 

@@ -15,6 +15,7 @@ from runbook_lib import checks, evidence, render, ui
 from runbook_lib.checks.network import WIRESERVER, Destination, destinations
 from runbook_lib.conclusion import close, conclude, held_back, verdicts_of
 from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError
+from runbook_lib.events import Event
 from runbook_lib.evidence import UNFINISHED
 from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder
 from runbook_lib.offering import offers
@@ -218,16 +219,20 @@ class Run(Views):
         if not interactive():
             return lambda _: None
         live = ui.Live()
-        return lambda now: live.tell(now.line(self.asked.language), last=now.ended.total() == now.total)
+        return lambda now: live.tell(now.event.line(self.asked.language), last=now.ended.total() == now.total)
 
-    def progress(self, each: Applied) -> str:
+    def progress(self, each: Applied) -> Event:
         """
-        Say in a line how a change ended, and why where it failed.
+        Tell how a change ended, and why where it failed.
         """
-        what = self._say(f"change.{each.change.kind}", **each.change.facts)
+        change = each.change
+        what = self._say(f"change.{change.kind}", **change.facts)
         if each.code:
             what = f"{what}: {render.failure(each.code, each.message, self.asked.language)}"
-        return render.plain(self._say("say.progress_change", outcome=self._say(f"outcome.{each.outcome}"), what=what))
+        own = {"outcome": self._say(f"outcome.{each.outcome}"), "what": what}
+        facts = own | {"ended": each.outcome, "kind": change.kind, "step": change.step, "target": change.target}
+        bad = each.outcome not in ("done", "adopted")
+        return Event(id="say.progress_change", level="error" if bad else "info", facts=facts | each.told)
 
     # --- what is left behind -------------------------------------------------------------------------------------
 

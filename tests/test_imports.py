@@ -19,14 +19,14 @@ ROOT = Path(runbook_lib.__file__).parent
 # Imports go upwards only: a module reaches those of the lines above its own, and of its own package.
 ORDER = (
     ("text", "secrets"),
-    ("errors", "records"),
+    ("errors", "events", "records"),
     ("parameters",),
     ("policy", "retention"),
     ("offering", "placement", "selection", "rights"),
     ("checks",),
-    ("plan",),
+    ("comparison", "plan"),
     ("scripts",),
-    ("render", "journal"),
+    ("render", "journal", "stopping"),
     ("evidence",),
     ("folder", "lease", "redaction"),
     ("arm",),
@@ -38,6 +38,8 @@ ORDER = (
     ("kernel",),
     ("executing",),
     ("chain", "engine"),
+    ("headless",),
+    ("fleet",),
     ("cli",),
     ("__main__",),
 )
@@ -56,6 +58,7 @@ GATES = {
     "matplotlib": ("render.pictures",),
     "PIL": ("render.pictures",),
     "click": ("cli",),
+    "distributed": ("fleet",),
     "runbook_lib.sandbox": ("arm.session", "cli", "sandbox"),
 }
 PURE = (
@@ -70,10 +73,11 @@ PURE = (
     "selection",
     "rights",
     "checks",
+    "comparison",
     "plan",
 )
 PURE += ("scripts", "render")
-WITHOUT_IO = ("policy", "retention", "offering", "placement", "selection", "rights", "checks", "plan")
+WITHOUT_IO = ("policy", "retention", "offering", "placement", "selection", "rights", "checks", "comparison", "plan")
 IO = {"asyncio", "http", "io", "os", "pathlib", "platform", "random", "secrets", "shutil", "socket", "sqlite3"}
 IO |= {"subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "zoneinfo"}
 MUTATING = {"create_or_update", "delete", "register", "refresh", "trigger", "update"}

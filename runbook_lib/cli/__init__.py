@@ -9,7 +9,9 @@ from __future__ import annotations
 import click
 
 from runbook_lib.cli.catalogues import parameters, show_checks
+from runbook_lib.cli.compare import compare
 from runbook_lib.cli.evidence import redact, verify
+from runbook_lib.cli.fleet import fleet
 from runbook_lib.cli.runs import apply, resume, run
 from runbook_lib.cli.sandbox import sandbox
 from runbook_lib.cli.snapshot import snapshot
@@ -25,5 +27,17 @@ def main() -> None:
     """
 
 
-for command in (run, resume, apply, snapshot, verify, redact, parameters, show_checks, sandbox):
+for command in (
+    run,
+    resume,
+    apply,
+    fleet,
+    snapshot,
+    verify,
+    compare,
+    redact,
+    parameters,
+    show_checks,
+    sandbox,
+):
     main.add_command(command)

@@ -5,10 +5,11 @@ The commands that list what there is to choose and what is judged.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import click
 
-from runbook_lib.cli.base import exits, width
+from runbook_lib.cli.base import Output, exits, width
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import schema
 from runbook_lib.text import DEFAULT_LANGUAGE
@@ -17,11 +18,15 @@ __all__ = ["parameters", "show_checks"]
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print them as a JSON list.")
 @exits
-def parameters() -> int:
+def parameters(as_json: bool) -> int:
     """
     List every parameter with its type, default, choices and meaning.
     """
+    if as_json:
+        Output(as_json=True).result([{**asdict(row), "help": row.help()} for row in schema()])
+        return 0
     for row in schema():
         choices = f" [{', '.join(row.choices)}]" if row.choices else ""
         click.echo(f"{row.name}: {row.type} = {json.dumps(row.default)}{choices}\n    {row.help()}")

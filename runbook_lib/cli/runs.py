@@ -4,44 +4,32 @@ The commands that run the job: `run`, `resume`, `apply`.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import yaml
 
 from runbook_lib import evidence
-from runbook_lib.cli.base import exits, read_pairs, signed, width
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed
+from runbook_lib.cli.base import Output, exits, new_folder, read_mapping, read_pairs, signed, told, width
+from runbook_lib.errors import InvalidParameters, PlanRefused
+from runbook_lib.events import Event
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.text import plain, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runbook_lib.chain import ChainResult
     from runbook_lib.records import Plan
 
 __all__ = ["apply", "resume", "run"]
 
-# A parameter file is small; a larger one is a mistake or an attack.
-LARGEST_FILE = 1 << 20
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """
-    YAML without aliases: a few hundred bytes of them stand for billions of values.
-    """
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
-        return super().compose_node(parent, index)
+# A week: a run that takes longer has lost its token, and its plan has aged.
+LONGEST = 604_800
+timed = click.option(
+    "--timeout",
+    type=click.IntRange(1, LONGEST),
+    metavar="SECONDS",
+    help="Stop after this time with exit code 5; the run can be resumed.",
+)
 
 
 @click.command("run")
@@ -52,7 +40,8 @@ class _PlainLoader(yaml.SafeLoader):
 @click.option("--apply", "applies", is_flag=True, help="Write what the plan says; without it a run only plans.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
 @signed
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
+@timed
+@told
 @exits
 def run(
     pairs: tuple[tuple[str, str], ...],
@@ -62,12 +51,13 @@ def run(
     applies: bool,
     out: Path | None,
     sign_key: str,
-    as_json: bool,
+    timeout: int | None,
+    output: Output,
 ) -> int:
     """
     Run all notebooks headlessly: plan, apply if told to, read back, seal the evidence.
     """
-    given = _read_file(file) if file else {}
+    given = read_mapping(file) if file else {}
     given |= read_pairs(pairs)
     given |= {"target": target} if target else {}
     given |= {"apply": True} if applies else {}
@@ -76,21 +66,22 @@ def run(
         raise InvalidParameters("estate_on_azure", name="estate")
     if asked.run_dir:
         raise InvalidParameters("run_dir_option", name="run_dir")
-    return _run(asked, _free_folder(out), estate, as_json, sign_key)
+    return _run(asked, _free_folder(out), output, estate=estate, sign_key=sign_key, timeout=timeout)
 
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @signed
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
+@timed
+@told
 @exits
-def resume(run_dir: Path, sign_key: str, as_json: bool) -> int:
+def resume(run_dir: Path, sign_key: str, timeout: int | None, output: Output) -> int:
     """
     Go on with a run that did not end: what is done already is found and kept.
     """
-    kept = evidence.read_json(run_dir / "parameters.json")
-    state = evidence.read_json(run_dir / "run.json")
-    return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), "", as_json, sign_key)
+    from runbook_lib.headless import kept_parameters
+
+    return _run(kept_parameters(run_dir), run_dir.resolve(), output, sign_key=sign_key, timeout=timeout)
 
 
 @click.command()
@@ -98,9 +89,10 @@ def resume(run_dir: Path, sign_key: str, as_json: bool) -> int:
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder of the application.")
 @click.option("--target", type=click.Choice(["sandbox", "azure"]), help="Apply a rehearsed plan to the original here.")
 @signed
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
+@timed
+@told
 @exits
-def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, as_json: bool) -> int:
+def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, timeout: int | None, output: Output) -> int:
     """
     Apply a saved plan, a plan.json or the run folder that has it, exactly as it is: refused if the world moved.
 
@@ -118,11 +110,8 @@ def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, as_js
         raise PlanRefused("plan_edited", digest=given.digest)
     asked = build(given.parameters | {"apply": True} | ({"target": target} if target else {}))
     folder = _free_folder(out)
-    planned_on = _own_sandbox(path.resolve().parent)
-    if planned_on.exists() and target is None:
-        _pointer(folder).parent.mkdir(parents=True, exist_ok=True)
-        _pointer(folder).write_text(str(planned_on), encoding="utf-8")
-    return _run(asked, folder, "", as_json, sign_key, given)
+    made_in = path.resolve().parent if target is None else None
+    return _run(asked, folder, output, given=(given, made_in), sign_key=sign_key, timeout=timeout)
 
 
 def _free_folder(out: Path | None) -> Path:
@@ -132,86 +121,40 @@ def _free_folder(out: Path | None) -> Path:
     Raises:
         InvalidParameters: it holds something already.
     """
-    folder = (out or _new_folder()).resolve()
+    folder = (out or new_folder()).resolve()
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise InvalidParameters("run_dir_taken", name="--out", resource=str(folder))
     return folder
 
 
 def _run(
-    asked: Parameters, out: Path, estate: str, as_json: bool, sign_key: str = "", given: Plan | None = None
+    asked: Parameters,
+    out: Path,
+    output: Output,
+    *,
+    estate: str = "",
+    given: tuple[Plan, Path | None] | None = None,
+    sign_key: str = "",
+    timeout: int | None = None,
 ) -> int:
-    from runbook_lib.chain import run_chain
+    from runbook_lib.headless import own_sandbox, run_headless
 
-    own = _own_sandbox(out)
-    fresh = [path for path in (out, own) if not path.exists()]
-    fresh += [_pointer(out)] if given else []
-    try:
-        with _sandbox_of(own, estate):
-            result = run_chain(asked, out, lambda line: click.echo(line, err=True), given, sign_key)
-    except KeyboardInterrupt:
-        raise WriteFailed("interrupted", resource=str(out)) from None
-    except (Drift, InvalidParameters, PlanRefused) as error:
-        if isinstance(error, InvalidParameters) or not list(out.glob("*.ipynb")):
-            # Nothing came of it: leave nothing behind that looks like a run.
-            for path in fresh:
-                _remove(path)
-        raise
-    if as_json:
-        click.echo(json.dumps(result.outcome, ensure_ascii=False, indent=1))
+    def tell(event: Event) -> None:
+        output.tell(event, asked.language)
+
+    result = run_headless(asked, out, tell, estate=estate, given=given, sign_key=sign_key, timeout=timeout)
+    code = int(result.outcome["exit_code"])
+    facts = {"exit_code": code, "run_dir": str(out), "digest": result.digest, "counts": result.outcome["counts"]}
+    tell(Event(id="say.progress_ended", facts=facts))
+    if output.as_json:
+        output.result(result.outcome)
     else:
         _print_verdicts(result, asked.language)
-    if asked.apply and own.exists():
-        for line in _rehearsed(result, own, asked.language):
+    if asked.apply:
+        for line in _rehearsed(result, own_sandbox(out), asked.language):
             # Beside the outcome, which is what is asked for as JSON.
-            click.echo(line, err=as_json)
-    return int(result.outcome["exit_code"])
-
-
-def _own_sandbox(out: Path) -> Path:
-    """
-    Name a run's own sandbox; it lies beside the run folder, and is no evidence. A plan is applied to that of the run
-    that made it.
-    """
-    if _pointer(out).exists():
-        return Path(_pointer(out).read_text(encoding="utf-8"))
-    return out.with_name(out.name + ".sandbox.sqlite")
-
-
-def _pointer(out: Path) -> Path:
-    return out.with_name(out.name + ".sandbox")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        for each in path.parent.glob(f"{path.name}*"):
-            each.unlink()
-
-
-@contextmanager
-def _sandbox_of(own: Path, estate: str) -> Iterator[None]:
-    """
-    Give a run its own sandbox where it was started with an estate.
-    """
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
-
-    before = os.environ.get("RUNBOOK_SANDBOX")
-    if estate:
-        sandbox_state(own, estate).close()
-    # Absolute, for the kernel works in another folder.
-    os.environ["RUNBOOK_SANDBOX"] = str((own if own.exists() else sandbox_path()).resolve())
-    try:
-        yield
-    finally:
-        if own.exists():
-            # A kernel that was ended leaves its log behind; who opens and closes the database last tidies up.
-            sandbox_state(own).close()
-        if before is None:
-            os.environ.pop("RUNBOOK_SANDBOX", None)
-        else:
-            os.environ["RUNBOOK_SANDBOX"] = before
+            click.echo(line, err=output.as_json)
+    return code
 
 
 def _print_verdicts(result: ChainResult, language: str) -> None:
@@ -236,6 +179,8 @@ def _rehearsed(result: ChainResult, own: Path, language: str) -> list[str]:
     from runbook_lib.rehearsal import estimate, lines
     from runbook_lib.render import planned
 
+    if not own.exists():
+        return []
     folder = RunFolder(result.folder)
     plan = folder.plan()
     if plan is None or plan.copy_of is None:
@@ -246,20 +191,3 @@ def _rehearsed(result: ChainResult, own: Path, language: str) -> list[str]:
     changes = planned(evidence.read_json(result.folder / "plan.json").get("steps", ()), language)
     found = estimate(folder.journal.entries())
     return [*changes, *lines(found, plan.copy_of, throttle, str(result.folder), language)]
-
-
-def _new_folder() -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return Path("runs") / f"{stamp}-{os.urandom(3).hex()}"
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
-            raise ValueError("not a file of at most 1 MiB")
-        read = _PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise InvalidParameters("parameters_file", resource=str(path), problem=str(error)) from error
-    if not isinstance(read, dict):
-        raise InvalidParameters("parameters_file", resource=str(path), problem="not a mapping")
-    return {str(name): value for name, value in read.items()}

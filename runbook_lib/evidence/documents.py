@@ -1,5 +1,5 @@
 """
-The JSON files of a run folder, written whole or not at all. Imports `errors` and `records`.
+The JSON files of a run folder, written whole or not at all. Imports `errors`, `records` and `text`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,24 @@ from typing import Any
 
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import encode, opened
+from runbook_lib.text import inert
 
 __all__ = ["MALFORMED", "read_json", "write_json"]
 
 # What reading a document that is not what it should be can end in.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-_JSON = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class _Inert(json.JSONEncoder):
+    """
+    JSON that a terminal may show: letters stay as they are, what commands is escaped.
+    """
+
+    def encode(self, o: Any) -> str:
+        return inert(super().encode(o))
+
+
+_JSON = _Inert(ensure_ascii=False).encode
 
 
 def write_json(path: Path, value: Any, *, depth: int = 2) -> None:

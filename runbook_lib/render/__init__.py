@@ -4,7 +4,7 @@ holds. No widgets.
 """
 
 from runbook_lib.render.catalogue import check_lines
-from runbook_lib.render.ending import ending, failure, failures, planned, worse
+from runbook_lib.render.ending import compared, ending, failure, failures, fleet, planned, worse
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
@@ -40,6 +40,7 @@ __all__ = [
     "candidates",
     "changes",
     "check_lines",
+    "compared",
     "comparison",
     "csv_cell",
     "diff",
@@ -51,6 +52,7 @@ __all__ = [
     "failures",
     "files",
     "findings",
+    "fleet",
     "held_back",
     "identity",
     "machine",

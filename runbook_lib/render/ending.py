@@ -5,20 +5,34 @@ missing, and the ids that `accept_risk` takes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from runbook_lib.comparison import ABSENT, PRESENT, UNKNOWN, Changed
 from runbook_lib.records import Plan, Verdict
 from runbook_lib.render import sinks
 from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
 
-__all__ = ["ending", "failure", "failures", "irreversible", "planned", "worse"]
+__all__ = ["compared", "ending", "failure", "failures", "fleet", "irreversible", "planned", "worse"]
 
 # A terminal is no place for a thousand lines; the run folder has all of them.
 MOST = 20
 OUTCOMES = ("done", "adopted", "failed", "in_doubt", "pending")
+# Words of `fleet.json` and of comparisons, by the ids of their texts.
+_STATES = {"sealed": "fleet.sealed", "resumable": "fleet.resumable", "nothing": "fleet.nothing"}
+_SIDES = {ABSENT: "compared.absent", PRESENT: "compared.present", UNKNOWN: "compared.unknown"}
+_KINDS = {
+    "run": "compared.run",
+    "vm": "compared.vm",
+    "verdict": "compared.verdict",
+    "protection": "compared.protection",
+    "vault": "compared.vault",
+    "policy": "compared.policy",
+    "rule": "compared.rule",
+}
 HELD_BACK = (Verdict.BLOCKED.value, Verdict.UNDETERMINED.value)
 
 
@@ -172,6 +186,52 @@ def _planned_lines(changes: Sequence[tuple[str, Mapping[str, Any]]], language: s
         facts = {"shown": sinks.MOST_ROWS, "count": len(changes), "file": "tables/plan.csv"}
         lines.append(say("say.table_cut", language, **facts))
     return lines
+
+
+def compared(changed: Iterable[Changed], language: str) -> Table:
+    """
+    One row for each thing that changed between two runs.
+    """
+
+    def shown(value: Any) -> str:
+        if not isinstance(value, str):
+            return json.dumps(value, ensure_ascii=False)
+        return say(_SIDES[value], language) if value in _SIDES else value
+
+    rows = [
+        {
+            "what": say(_KINDS[each.what], language),
+            "resource": each.resource,
+            "field": each.field,
+            "before": shown(each.before),
+            "after": shown(each.after),
+        }
+        for each in changed
+    ]
+    caption = say("caption.compared", language, count=len(rows))
+    return Table(caption, ("what", "resource", "field", "before", "after"), rows, language)
+
+
+def fleet(rows: Sequence[Mapping[str, Any]], language: str) -> Table:
+    """
+    One row for each run of a fleet.
+
+    Args:
+        rows: as `fleet.json` has them.
+    """
+    cells = (
+        {
+            "run": row["name"],
+            "mark": row["mark"] or say("say.unknown", language),
+            "sealed": say(_STATES[row["state"]] if row["ran"] else "fleet.left", language),
+            "exit_code": row["exit_code"],
+            "verdicts": ", ".join(f"{name} {count}" for name, count in sorted(row["counts"].items())),
+            "detail": row["error"],
+        }
+        for row in rows
+    )
+    columns = ("run", "mark", "sealed", "exit_code", "verdicts", "detail")
+    return Table(say("caption.fleet", language, count=len(rows)), columns, cells, language)
 
 
 def _planned(number: str, change: Mapping[str, Any], language: str) -> str:

@@ -8,13 +8,14 @@ escapes it there (see `render.escape`).
 
 from __future__ import annotations
 
+import json
 import tomllib
 import unicodedata
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "plain", "say"]
+__all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "inert", "plain", "say"]
 
 DEFAULT_LANGUAGE = "en"
 LANGUAGES = ("en",)
@@ -73,6 +74,15 @@ def plain(value: object) -> str:
     if said.isprintable():
         return said
     return "".join(f"\\u{ord(each):04x}" if _commands(each) else each for each in said)
+
+
+def inert(written: str) -> str:
+    """
+    Make JSON safe for a terminal or a log: what commands stands in it as JSON's own escape, and reads back as it was.
+    """
+    if written.isprintable():
+        return written
+    return "".join(json.dumps(each)[1:-1] if _commands(each) and each != "\n" else each for each in written)
 
 
 def _commands(character: str) -> bool:

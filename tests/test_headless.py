@@ -1,0 +1,258 @@
+"""
+The headless contract: what pipelines may rely on, from exit codes and streams to signals, times and private files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from papermill.cli import papermill
+from support import writes
+
+from runbook_lib.cli import main
+from runbook_lib.events import Event
+from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.parameters import schema
+from runbook_lib.sandbox import Sandbox
+from runbook_lib.text import inert
+
+NOTEBOOK_FOLDER = Path(__file__).parents[1] / "notebooks"
+WAVE = ("-p", "vm_selector", "tag:wave=1")
+
+
+def _runbook(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "runbook_lib", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def _slow(sandbox: Sandbox) -> None:
+    """
+    Let the sandbox take its time, so that there is something to be stopped.
+    """
+    sandbox.configure(clock_scale=20.0, latency={"median": 1.0, "p99": 2.0})
+
+
+# --- what is told -------------------------------------------------------------------------------------------------
+
+
+def test_parameters_are_listed_for_machines_as_well() -> None:
+    """
+    Name, type, default, choices and help of each, in the order of the schema.
+    """
+    result = _runbook("parameters", "--json")
+    expected = [
+        {
+            "name": row.name,
+            "type": row.type,
+            "default": row.default,
+            "choices": list(row.choices),
+            "help": row.help(),
+        }
+        for row in schema()
+    ]
+
+    assert expected == json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_papermill_shows_the_same_help(notebook: str) -> None:
+    """
+    `papermill --help-notebook` lists a notebook's parameters with the types and the words of `runbook parameters`.
+    """
+    path = NOTEBOOK_FOLDER / f"{notebook}.ipynb"
+    shown = CliRunner().invoke(papermill, ["--help-notebook", str(path)]).stdout
+    listed = {row["name"]: row for row in json.loads(_runbook("parameters", "--json").stdout)}
+    words = " ".join(shown.partition(":\n")[2].split())
+    names = [line.split(":")[0].strip() for line in shown.splitlines() if line[:2] == "  " and line[2:3] != " "]
+
+    assert names
+    assert set() == set(names) - set(listed)
+    for name in names:
+        assert f"{name}: {listed[name]['type']} (default " in words
+        assert " ".join(listed[name]["help"].split()) in words
+
+
+def test_every_problem_is_told_to_a_machine(tmp_path: Path) -> None:
+    """
+    With --json, standard output is a document of all problems, each with its field; the exit code is that of the text.
+    """
+    result = _runbook("run", "--json", "--out", str(tmp_path / "r"), "-p", "vault_name", "1", "-p", "backup_time", "9")
+    told = json.loads(result.stdout)
+
+    assert (2, 2) == (result.exit_code, told["exit_code"])
+    assert [("vault_name", "vault_name"), ("backup_time", "backup_time")] == [
+        (each["error"], each["name"]) for each in told["errors"]
+    ]
+    assert [each["message"] for each in told["errors"]] == result.stderr.splitlines()
+
+
+def test_a_log_for_machines_has_time_level_event_and_facts(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Every line of standard error is JSON, from the first notebook to the exit code; standard output is the outcome.
+    """
+    folder = tmp_path / "r"
+    result = _runbook(
+        "run", "--json", "--log", "json", "--apply", "--out", str(folder), "-p", "vm_selector", "name:bi01"
+    )
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    change = next(each for each in lines if each["event"] == "progress_change")
+
+    assert {("time", "level", "event", "facts")} == {tuple(each) for each in lines}
+    assert [{"notebook": name} for name in NOTEBOOKS] == [
+        each["facts"] for each in lines if each["event"] == "progress_notebook"
+    ]
+    assert ("done", "01") == (change["facts"]["ended"], change["facts"]["step"])
+    assert ("progress_ended", 0) == (lines[-1]["event"], lines[-1]["facts"]["exit_code"])
+    assert {"ENABLED": 1} == json.loads(result.stdout)["counts"]
+
+
+def test_a_log_for_machines_has_errors_as_well(tmp_path: Path) -> None:
+    """
+    One line for each problem, at level error.
+    """
+    result = _runbook("run", "--log", "json", "--out", str(tmp_path / "r"), "-p", "vault_name", "1", "-p", "valt", "x")
+    (line,) = (json.loads(each) for each in result.stderr.splitlines())
+
+    assert ("error", "unknown_parameter", 2) == (line["level"], line["event"], line["facts"]["exit_code"])
+    assert "" == result.stdout
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\x9b31m", "a\nb", "\u202egnp", "\ud800", "\U000e0041", "ñ 日本 🦙"])
+def test_a_log_line_is_one_line_that_commands_nothing(hostile: str) -> None:
+    """
+    And a machine reads the value back as it was.
+    """
+    event = Event(id="say.progress_notebook", facts={"notebook": hostile})
+    line = event.json("2026-11-29T00:00:00Z")
+
+    assert line.isprintable()
+    assert event.line("en").isprintable()
+    assert {"notebook": hostile} == json.loads(line)["facts"]
+    assert hostile == json.loads(inert(json.dumps(hostile, ensure_ascii=False)))
+
+
+# --- being stopped ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_in_the_middle_of_an_apply_leaves_a_run_that_goes_on(
+    name: str, contoso: Sandbox, tmp_path: Path
+) -> None:
+    """
+    Exit code 5 and the command to go on; the resumed run finishes it, and nothing is written twice.
+    """
+    folder = tmp_path / "r"
+    _slow(contoso)
+    run = _started("run", "--log", "json", "--apply", "--out", str(folder), *WAVE)
+    assert run.stderr is not None
+    while json.loads(run.stderr.readline())["event"] != "progress_change":
+        pass
+    run.send_signal(getattr(signal, name))
+    _, said = run.communicate(timeout=90)
+    last = json.loads(said.splitlines()[-1])
+    contoso.configure(clock_scale=None, latency=None)
+    second = _runbook("resume", str(folder))
+    sent = Counter(each for each in writes(contoso) if each.startswith("PUT"))
+
+    assert 5 == run.returncode, said
+    assert ("error", "interrupted") == (last["level"], last["event"])
+    assert f"runbook resume {folder}" in last["facts"]["message"]
+    assert 0 == second.exit_code, second.output
+    assert "ENABLED 7" in second.stdout
+    assert {1} == set(sent.values()), sent
+    assert 0 == _runbook("verify", str(folder)).exit_code
+
+
+def test_a_run_whose_time_is_over_can_be_resumed(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    --timeout ends it with exit code 5, wherever it is; what is there goes on.
+    """
+    folder = tmp_path / "r"
+    _slow(contoso)
+    run = _started("run", "--timeout", "4", "--out", str(folder), *WAVE)
+    _, said = run.communicate(timeout=90)
+    contoso.configure(clock_scale=None, latency=None)
+    second = _runbook("resume", str(folder))
+
+    assert 5 == run.returncode, said
+    assert "Stopped after 4 seconds" in said.splitlines()[-1]
+    assert 0 == second.exit_code, second.output
+    assert 0 == _runbook("verify", str(folder)).exit_code
+
+
+def test_what_is_stopped_before_it_begins_leaves_nothing(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    No folder that looks like a run, no sandbox beside it; a neighbour with a similar name stays.
+    """
+    (tmp_path / "report.txt").write_text("mine")
+
+    def stopped(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("runbook_lib.headless.run_chain", stopped)
+    result = _runbook("run", "--estate", "contoso", "--out", str(tmp_path / "r"))
+
+    assert (5, True) == (result.exit_code, "nothing is left" in result.stderr), result.output
+    assert ["report.txt"] == [path.name for path in tmp_path.glob("r*")]
+
+
+# --- where files go -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a user's files private by their folder")
+def test_the_files_of_a_run_are_its_users_alone(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Nobody else on the machine reads what is said of an estate, whatever the umask; that is left as it was.
+    """
+    before = os.umask(0o022)
+    try:
+        _runbook("run", "--estate", "contoso", "--out", str(tmp_path / "r"), "-p", "vm_selector", "name:bi01")
+        after = os.umask(0o022)
+    finally:
+        os.umask(before)
+    made = [tmp_path / "r", tmp_path / "r.sandbox.sqlite", *(tmp_path / "r").rglob("*")]
+
+    assert {0o700, 0o600} == {stat.S_IMODE(path.stat().st_mode) for path in made}
+    assert 0o022 == after
+
+
+@pytest.mark.parametrize("link", ["tables", "plan.json", "00_start.ipynb", "journal.jsonl", "outcome.json.part"])
+def test_a_prepared_folder_leads_nowhere(link: str, contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    A run that is resumed in a folder with a symbolic link is refused, and what the link leads to stays as it is.
+    """
+    folder, outside = tmp_path / "r", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "plan.csv").write_text("mine")
+    _runbook("run", "--out", str(folder), "-p", "vm_selector", "name:bi01", "--timeout", "600")
+    (folder / "attestation.dsse.json").unlink()
+    if (folder / link).is_dir():
+        (folder / link).rename(folder / "was")
+    else:
+        (folder / link).unlink(missing_ok=True)
+    (folder / link).symlink_to(outside if link == "tables" else outside / "plan.csv")
+    result = _runbook("resume", str(folder))
+
+    assert (2, True) == (result.exit_code, link in result.stderr), result.output
+    assert {"plan.csv": "mine"} == {path.name: path.read_text() for path in outside.iterdir()}

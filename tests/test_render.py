@@ -324,6 +324,7 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "identity": render.identity(world, LANGUAGE),
         "placed": render.placed(world, machines, replace(Parameters(), vault_name=EVIL)),
         "summary": render.summary([("decided", EVIL)], LANGUAGE),
+        "planned": Lines(render.planned(steps, LANGUAGE)),
         "ending": Lines(render.ending(outcome, steps, 80, LANGUAGE)),
         "promised": Lines(render.ending(outcome | {"applied": False}, steps, 80, LANGUAGE)),
         "changes": render.changes(made, told, LANGUAGE),

@@ -17,7 +17,7 @@ from typing import Any
 __all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "plain", "say"]
 
 DEFAULT_LANGUAGE = "en"
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "es")
 
 
 @cache

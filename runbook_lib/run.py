@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib import evidence, render, ui
 from runbook_lib.conclusion import conclude
-from runbook_lib.errors import InvalidParameters, PlanRefused
+from runbook_lib.errors import InvalidParameters, PlanRefused, speak
 from runbook_lib.evidence import UNFINISHED
-from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder
+from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder, opened_language
 from runbook_lib.parameters import NAMES, build, schema
 from runbook_lib.plan import Difference, compare, is_done, is_gone, project
 from runbook_lib.records import (
@@ -38,7 +38,8 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     Open the run that a notebook belongs to: the first code cell of each notebook.
 
     A parameter that differs from its default is taken from the notebook; else the run folder's value counts, so that
-    what was chosen in one notebook is the default of the next.
+    what was chosen in one notebook is the default of the next. A translated notebook that somebody has open speaks its
+    own language.
 
     Args:
         notebook: name of the notebook, such as `01_create_vault`.
@@ -48,6 +49,8 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
         InvalidParameters: a value breaks a rule; nothing was sent.
     """
     given = {name: namespace[name] for name in NAMES if name in namespace}
+    given |= {"language": spoken} if (spoken := opened_language()) else {}
+    speak(given.get("language"))
     folder = open_folder(str(given.get("run_dir", "")), new=notebook == NOTEBOOKS[0])
     defaults = {row.name: row.default for row in schema()}
     stored = folder.parameters()
@@ -55,6 +58,7 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
         raise InvalidParameters("target_conflict", name="target", resource=folder.name, target=stored["target"])
     named = os.environ.get(GIVEN, "").split(",")
     values = stored | {n: v for n, v in given.items() if n not in stored or n in named or v != defaults[n]}
+    speak(values.get("language"))
     asked = build(values | {"run_dir": folder.name})
     run = Run(folder, asked)
     run.inherited = {name: value for name, value in stored.items() if name in given and values[name] != given[name]}
@@ -95,7 +99,8 @@ class Run(Views):
         """
         Ask for approval of this step's plan; parameter `apply` is its initial value.
         """
-        return ui.Approval(self._say("say.approve"), self.asked.apply, digest(self.plan.step(self._number)))
+        step = digest(self.plan.step(self._number))
+        return ui.Approval(self._say("say.approve"), self.asked.apply, step, self.asked.language)
 
     # --- what is done --------------------------------------------------------------------------------------------
 

@@ -70,15 +70,16 @@ class Approval(ipywidgets.Checkbox):  # type: ignore[misc]
         step: digest of the step that was on screen; another one is not approved by it.
     """
 
-    def __init__(self, words: str, value: bool, step: str) -> None:
+    def __init__(self, words: str, value: bool, step: str, language: str) -> None:
         self._words = words
+        self._language = language
         self.step = step
         super().__init__(value=value, description=words, indent=False, **_WIDE)
         self.add_class("rb-approve")
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         rows = [{"parameter": self._words, "value": self.value}]
-        twin = Table("", ("parameter", "value"), rows)
+        twin = Table("", ("parameter", "value"), rows, self._language)
         return _with_twin(super()._repr_mimebundle_(**options), twin)
 
 

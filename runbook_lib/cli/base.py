@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from runbook_lib.errors import RunbookError
+from runbook_lib.errors import RunbookError, speak
+from runbook_lib.text import DEFAULT_LANGUAGE
 
 __all__ = ["exits", "width"]
 
@@ -29,6 +30,8 @@ def exits(command: Callable[..., int]) -> Callable[..., None]:
         except RunbookError as error:
             click.echo(str(error), err=True)
             code = error.exit_code
+        finally:
+            speak(DEFAULT_LANGUAGE)
         sys.exit(code)
 
     return run

@@ -17,7 +17,7 @@ import yaml
 
 from runbook_lib import evidence
 from runbook_lib.cli.base import exits, width
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed, speak
 from runbook_lib.parameters import Parameters, build, from_text
 from runbook_lib.text import plain, say
 
@@ -65,8 +65,10 @@ def run(
     """
     Run all notebooks headlessly: plan, apply if told to, read back, seal the evidence.
     """
+    speak(dict(pairs).get("language"))
     given = _read_file(file) if file else {}
     given |= _read_pairs(pairs)
+    speak(given.get("language"))
     given |= {"target": target} if target else {}
     given |= {"apply": True} if applies else {}
     asked = build(given)
@@ -86,6 +88,7 @@ def resume(run_dir: Path, as_json: bool) -> int:
     Go on with a run that did not end: what is done already is found and kept.
     """
     kept = evidence.read_json(run_dir / "parameters.json")
+    speak(kept.get("language"))
     state = evidence.read_json(run_dir / "run.json")
     return _run(build(kept | {"apply": state["applies"]}), run_dir.resolve(), "", as_json)
 
@@ -108,6 +111,7 @@ def apply(plan: Path, out: Path | None, as_json: bool) -> int:
     given = read_plan(path)
     if plan_digest(given) != given.digest:
         raise PlanRefused("plan_edited", digest=given.digest)
+    speak(given.parameters.get("language"))
     asked = build(given.parameters | {"apply": True})
     folder = _free_folder(out)
     planned_on = _own_sandbox(path.resolve().parent)

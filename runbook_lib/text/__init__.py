@@ -3,7 +3,8 @@ Every sentence that code shows, by id and language. Imports nothing of the packa
 
 A language is one TOML file beside this module; key `title` of table `[check.agent]` has the id `check.agent.title`.
 Templates are `str.format` strings over the facts given; values stay plain text: whoever puts a sentence into HTML
-escapes it there (see `render.escape`).
+escapes it there (see `render.escape`). A fact that is a word of ours and not Azure's, such as `unknown`, is said by its
+entry of table `[word.FACT]`: facts are kept in the evidence, and are the same in every language.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ def say(message: str, language: str = DEFAULT_LANGUAGE, /, **facts: Any) -> str:
     """
     known = _catalogue(language)
     one = f"{message}.one"
-    return known[one if facts.get("count") == 1 and one in known else message].format(**facts)
+    template = known[one if facts.get("count") == 1 and one in known else message]
+    return template.format(**{name: _word(name, value, known) for name, value in facts.items()})
+
+
+def _word(fact: str, value: Any, known: dict[str, str]) -> Any:
+    return known.get(f"word.{fact}.{value}", value) if isinstance(value, str) else value
 
 
 def plain(value: object) -> str:

@@ -7,13 +7,12 @@ from __future__ import annotations
 import ast
 import re
 import string
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support import templates
 
 import runbook_lib
 from runbook_lib import errors, text
@@ -70,22 +69,7 @@ def _keywords(call: ast.Call) -> set[str] | None:
 
 
 def _holes(message: str, language: str = text.DEFAULT_LANGUAGE) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(_templates(language)[message]) if name is not None}
-
-
-@cache
-def _templates(language: str = text.DEFAULT_LANGUAGE) -> dict[str, str]:
-    flat: dict[str, str] = {}
-
-    def walk(prefix: str, node: dict[str, Any]) -> None:
-        for name, value in node.items():
-            if isinstance(value, dict):
-                walk(f"{prefix}{name}.", value)
-            else:
-                flat[f"{prefix}{name}"] = value
-
-    walk("", tomllib.loads((ROOT / "text" / f"{language}.toml").read_text(encoding="utf-8")))
-    return flat
+    return {name for _, name, _, _ in string.Formatter().parse(templates(language)[message]) if name is not None}
 
 
 def _raised() -> set[str]:
@@ -122,7 +106,7 @@ def _needed() -> set[str]:
     List every id that code can ask for.
     """
     constants = _constants()
-    facts = {name for message in _templates() for name in _holes(message)}
+    facts = {name for message in templates() for name in _holes(message)}
     needed = {each for each in text.ids() if each in constants}
     needed |= {f"error.{each}" for each in _raised()}
     needed |= {f"parameter.{name}" for name in NAMES}
@@ -139,7 +123,9 @@ def _needed() -> set[str]:
     needed |= {f"outcome.{each}" for each in constants if text.exists(f"outcome.{each}")}
     needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
-    needed |= {each for each in text.ids() if each.startswith("word.") and set(each.split(".")[1:]) <= constants | facts}
+    needed |= {
+        each for each in text.ids() if each.startswith("word.") and set(each.split(".")[1:]) <= constants | facts
+    }
     kept = (name.rsplit("_", 1)[-1] for name in NAMES if "_retention_" in name)
     needed |= {f"retention.{unit}" for unit in kept}
     families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
@@ -208,7 +194,7 @@ def test_every_template_names_its_facts_plainly(language: str) -> None:
     """
     parts = {
         (message, name, spec or "", conversion)
-        for message, template in _templates(language).items()
+        for message, template in templates(language).items()
         for _, name, spec, conversion in string.Formatter().parse(template)
         if name is not None
     }
@@ -221,7 +207,7 @@ def test_no_text_is_blank_or_ends_in_white_space(language: str) -> None:
     """
     Sentences are put together with one space.
     """
-    assert {} == {message: said for message, said in _templates(language).items() if not said or said.rstrip() != said}
+    assert {} == {message: said for message, said in templates(language).items() if not said or said.rstrip() != said}
 
 
 @pytest.mark.parametrize("hostile", ["{0}", "{vault}", "{", "}}", "{{", "{mark.__class__}", "%(mark)s", "$mark"])
@@ -263,7 +249,7 @@ def test_every_language_has_every_id(language: str) -> None:
     """
     A translation is whole, in the order of the original, so that the two can be read side by side.
     """
-    assert list(_templates()) == list(_templates(language))
+    assert list(templates()) == list(templates(language))
     assert all(text.exists(each, language) for each in text.ids())
     assert not text.exists("say.nonsense", language)
 
@@ -275,7 +261,7 @@ def test_every_language_names_the_facts_of_the_original(language: str) -> None:
     """
     assert {} == {
         message: _holes(message, language) ^ _holes(message)
-        for message in _templates()
+        for message in templates()
         if _holes(message, language) != _holes(message)
     }
 
@@ -288,15 +274,17 @@ def test_words_that_are_the_same_everywhere_are_not_translated(language: str) ->
     """
     names = {each for each in NAMES if "_" in each}
     values = {choice for row in schema() for choice in row.choices if re.search("[a-z][A-Z]|Enhanced|Standard", choice)}
-    word = re.compile(r"\b[A-Z]{5,}\b|`[^`]+`|[\w/-]+\.(?:json|csv)\b|--[a-z]+|\b(?:" + "|".join(names | values) + r")\b")
+    word = re.compile(
+        r"\b[A-Z]{5,}\b|`[^`]+`|[\w/-]+\.(?:json|csv)\b|--[a-z]+|\b(?:" + "|".join(names | values) + r")\b"
+    )
 
     def found(message: str, spoken: str) -> set[str]:
         # What stands in braces is checked as a fact.
-        return set(word.findall(re.sub(r"\{\w+\}", "", _templates(spoken)[message])))
+        return set(word.findall(re.sub(r"\{\w+\}", "", templates(spoken)[message])))
 
     assert {} == {
         message: found(message, text.DEFAULT_LANGUAGE) ^ found(message, language)
-        for message in _templates()
+        for message in templates()
         if found(message, text.DEFAULT_LANGUAGE) != found(message, language)
     }
 
@@ -306,9 +294,9 @@ def test_a_translation_is_one(language: str) -> None:
     """
     A sentence that is the same in both languages was forgotten; words, names and what is put together may be.
     """
-    same = {message for message, said in _templates().items() if said == _templates(language)[message]}
+    same = {message for message, said in templates().items() if said == templates(language)[message]}
 
-    assert set() == {each for each in same if len(re.sub(r"\{\w+\}", "", _templates()[each]).split()) > 4}
+    assert set() == {each for each in same if len(re.sub(r"\{\w+\}", "", templates()[each]).split()) > 4}
 
 
 def test_a_fact_that_is_a_word_of_ours_is_said_in_the_language() -> None:

@@ -1,11 +1,12 @@
 """
 Make the notebooks of other languages, and find what of the English originals is not translated.
 
-`python docs/translations.py` writes `notebooks/es/`: the English notebooks with the Markdown of `docs/translations.es/`, and
-code cells as they are. Each translated cell says of which English text it was made; for the sentences of `runbook_lib`
-the file `texts.toml` there does.
+`python docs/translations.py` writes `notebooks/es/`: the English notebooks with the Markdown of
+`docs/translations.es/`, and code cells as they are. Each translated cell says of which English text it was made; for the
+sentences of `runbook_lib` the file `texts.toml` there does.
 
-- `--check` writes nothing; the exit code is 1 where something is missing, changed, left over or stale, with its English.
+- `--check` writes nothing; the exit code is 1 where something is missing, changed, left over or stale, and it is named
+  with its English.
 - `--skeleton` prints what is missing or changed as TOML to fill in.
 - `--accept ID …` notes that these sentences were translated as the English ones stand now.
 

@@ -123,9 +123,8 @@ def _needed() -> set[str]:
     needed |= {f"outcome.{each}" for each in constants if text.exists(f"outcome.{each}")}
     needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
-    needed |= {
-        each for each in text.ids() if each.startswith("word.") and set(each.split(".")[1:]) <= constants | facts
-    }
+    known = constants | facts
+    needed |= {each for each in text.ids() if each.startswith("word.") and set(each.split(".")[1:]) <= known}
     kept = (name.rsplit("_", 1)[-1] for name in NAMES if "_retention_" in name)
     needed |= {f"retention.{unit}" for unit in kept}
     families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
@@ -273,10 +272,10 @@ def test_words_that_are_the_same_everywhere_are_not_translated(language: str) ->
     sentence that has them.
     """
     names = {each for each in NAMES if "_" in each}
-    values = {choice for row in schema() for choice in row.choices if re.search("[a-z][A-Z]|Enhanced|Standard", choice)}
-    word = re.compile(
-        r"\b[A-Z]{5,}\b|`[^`]+`|[\w/-]+\.(?:json|csv)\b|--[a-z]+|\b(?:" + "|".join(names | values) + r")\b"
-    )
+    choices = {choice for row in schema() for choice in row.choices}
+    values = {choice for choice in choices if re.search("[a-z][A-Z]|Enhanced|Standard", choice)}
+    named = "|".join(names | values)
+    word = re.compile(rf"\b[A-Z]{{5,}}\b|`[^`]+`|[\w/-]+\.(?:json|csv)\b|--[a-z]+|\b(?:{named})\b")
 
     def found(message: str, spoken: str) -> set[str]:
         # What stands in braces is checked as a fact.

@@ -2,8 +2,8 @@
 Make the notebooks of other languages, and find what of the English originals is not translated.
 
 `python docs/translations.py` writes `notebooks/es/`: the English notebooks with the Markdown of
-`docs/translations.es/`, and code cells as they are. Each translated cell says of which English text it was made; for the
-sentences of `runbook_lib` the file `texts.toml` there does.
+`docs/translations.es/`, and code cells as they are. Each translated cell says of which English text it was made; for
+the sentences of `runbook_lib` the file `texts.toml` there does.
 
 - `--check` writes nothing; the exit code is 1 where something is missing, changed, left over or stale, and it is named
   with its English.

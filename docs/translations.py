@@ -206,6 +206,8 @@ def main() -> None:
     parser.add_argument("--skeleton", action="store_true", help="print what is not translated as TOML to fill in")
     parser.add_argument("--accept", nargs="+", metavar="ID", help="note these sentences as translated; all: every one")
     asked = parser.parse_args()
+    if unknown := set(asked.accept or ()) - {"all", *sentences(DEFAULT_LANGUAGE)}:
+        parser.error(f"no sentence has the id {', '.join(sorted(unknown))}: --check and --skeleton name them")
     for language in _others() if asked.accept else ():
         accept(language, list(sentences(language)) if asked.accept == ["all"] else asked.accept)
     found = [gap for language in _others() for gap in gaps(language)]

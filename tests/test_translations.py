@@ -16,7 +16,7 @@ import nbformat
 import pytest
 
 from runbook_lib.errors import RunbookError
-from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.folder import GIVEN, NOTEBOOKS
 from runbook_lib.run import open_run
 from runbook_lib.sandbox import Sandbox
 from runbook_lib.text import DEFAULT_LANGUAGE, LANGUAGES
@@ -202,6 +202,18 @@ def test_what_is_missing_and_what_is_left_over_is_named(copy: Path) -> None:
     assert "runbook_lib/text/es.toml: left over: say.read_on" in said
 
 
+def test_only_sentences_that_there_are_can_be_accepted(copy: Path) -> None:
+    """
+    A slip of the pen is named; nothing is written.
+    """
+    noted = (copy / "docs" / "translations.es" / "texts.toml").read_bytes()
+    made = _run(copy, "--accept", "say.read_at", "say.nonsense")
+
+    assert 2 == made.returncode
+    assert "no sentence has the id say.nonsense" in made.stderr
+    assert noted == (copy / "docs" / "translations.es" / "texts.toml").read_bytes()
+
+
 def test_a_notebook_that_was_edited_by_hand_is_found_and_made_anew(copy: Path) -> None:
     """
     The Markdown of a translated notebook is kept in its TOML file.
@@ -247,6 +259,18 @@ def test_a_translated_notebook_that_is_open_speaks_its_language(
     assert ["Read at", "Leído el", "Read at", "Leído el"] == [
         said.splitlines()[1][:8].strip() for said in (plain, spoken, english, goes_on)
     ]
+
+
+def test_what_a_rerun_was_given_counts_before_the_notebook(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A job that is started out of an open notebook has that one's environment, and parameters of its own.
+    """
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "notebooks" / "es" / "00_start.ipynb"))
+    monkeypatch.setenv(GIVEN, "language,run_dir")
+
+    assert "Read at" in _opened(tmp_path)
 
 
 def test_without_jupyterlab_the_parameter_says_the_language(contoso: Sandbox, tmp_path: Path) -> None:

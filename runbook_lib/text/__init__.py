@@ -61,11 +61,21 @@ def say(message: str, language: str = DEFAULT_LANGUAGE, /, **facts: Any) -> str:
     known = _catalogue(language)
     one = f"{message}.one"
     template = known[one if facts.get("count") == 1 and one in known else message]
-    return template.format(**{name: _word(name, value, known) for name, value in facts.items()})
+    words = _words(language)
+    if not words.keys().isdisjoint(facts):
+        facts |= {name: words[name].get(str(facts[name]), facts[name]) for name in words.keys() & facts.keys()}
+    return template.format(**facts)
 
 
-def _word(fact: str, value: Any, known: dict[str, str]) -> Any:
-    return known.get(f"word.{fact}.{value}", value) if isinstance(value, str) else value
+@cache
+def _words(language: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for message, said in _catalogue(language).items():
+        table, _, entry = message.partition(".")
+        if table == "word":
+            fact, _, word = entry.partition(".")
+            found.setdefault(fact, {})[word] = said
+    return found
 
 
 def plain(value: object) -> str:

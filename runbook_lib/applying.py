@@ -18,7 +18,7 @@ from runbook_lib.errors import RunbookError, WriteFailed
 from runbook_lib.folder import RunFolder, state_path
 from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import ENABLING
+from runbook_lib.plan import ENABLING, is_done
 from runbook_lib.records import Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say
 
@@ -75,7 +75,7 @@ def apply_plan(
     sought: tuple[str, ...],
 ) -> list[Applied]:
     """
-    Apply the steps *numbers* of a plan.
+    Apply the steps *numbers* of a plan, each on the estate as it is after what was sent before.
 
     Args:
         told: called with each change that ended, and whenever more were sent.
@@ -100,10 +100,11 @@ def apply_plan(
     sent_before = folder.journal.open_intents()
     holder = {"caller": session.target.caller, "run": folder.path.name, "since": _stamp()}
     ended: list[Applied] = []
+    observed: Inventory | None = None
     with leased(state_path() / "leases", session.place, _written(steps), holder):
         for step in steps:
             folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
-            observed = read_inventory(session, asked, sought)
+            observed = observed or read_inventory(session, asked, sought)
             broken = {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
             refused = _refused(observed, asked, step)
             tried = apply_step(
@@ -120,6 +121,9 @@ def apply_plan(
                 ended.append(each)
                 progress.ended[each.outcome] += 1
                 tell(each, 0)
+            # Where all was done already nothing was sent and the reading still holds: what is resumed finds much so.
+            if not all(is_done(observed, change) for change in step.changes):
+                observed = None
     folder.journal.note("limits", refused=session.limiter.refusals - refusals, waited_seconds=round(progress.waited, 1))
     return ended
 

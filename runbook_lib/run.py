@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runbook_lib import evidence, render, ui
-from runbook_lib.conclusion import conclude
-from runbook_lib.errors import InvalidParameters, PlanRefused, speak
+from runbook_lib import checks, evidence, render, ui
+from runbook_lib.conclusion import conclude, held_back, verdicts_of
+from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError, speak
 from runbook_lib.evidence import UNFINISHED
 from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder, opened_language
-from runbook_lib.parameters import NAMES, build, schema
+from runbook_lib.offering import offers
+from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, is_done, is_gone, project
 from runbook_lib.records import (
     Plan,
     digest,
 )
+from runbook_lib.selection import select
 from runbook_lib.views import Views
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     speak(values.get("language"))
     asked = build(values | {"run_dir": folder.name})
     run = Run(folder, asked)
+    run.declared = tuple(name for name in given if name not in ("target", "run_dir", "language", "apply"))
     run.inherited = {name: value for name, value in stored.items() if name in given and values[name] != given[name]}
     run.arrive(notebook)
     return run
@@ -76,22 +80,49 @@ class Run(Views):
 
     def form(self, *names: str) -> ui.Form:
         """
-        Offer parameters for change; their initial values are the parameters.
+        Offer parameters for change; their initial values are the parameters, and what exists is offered first.
         """
-        return ui.Form(self.asked, names)
+        preview = self._placed if "vault_name" in names else None
+        return ui.Form(self.asked, names, offers(self.inventory, self.chosen, self.asked), preview)
 
-    def choose(self, form: ui.Form) -> render.Table:
+    def _placed(self, asked: Parameters) -> render.Table:
+        return render.placed(self.inventory, self.chosen, asked)
+
+    def pick(self) -> ui.Picker:
         """
-        Take the form's values as parameters of this run and of the notebooks that follow.
+        Offer every VM that can be read for selection, each with its verdict and what decided it.
+        """
+        everything = replace(self.asked, vm_selector="all", location="")
+        verdicts = verdicts_of(self.inventory, everything)
+        found = checks.findings_on(self.inventory, everything)
+        table = self._cut("candidates", render.candidates(self.inventory, verdicts, found, self.asked.language))
+        held = {
+            each.vm: each.accepted_risk
+            for each in verdicts
+            if each.accepted_risk or held_back(self.inventory, each, everything)
+        }
+        ids, chosen = [each.vm for each in verdicts], [vm.id for vm in self.chosen]
+        return ui.Picker(table, ids, chosen, held, self.asked.as_dict(), self.asked.language)
+
+    def choose(self, form: ui.Form | ui.Picker) -> render.Table:
+        """
+        Take the values of a form, or the VMs that were picked, as parameters of this run and of the notebooks that
+        follow.
 
         Raises:
             InvalidParameters: a value breaks a rule; the parameters stay as they were.
         """
         earlier, self.asked = self.asked, build(self.asked.as_dict() | form.values)
+        try:
+            if self._lacks_something or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
+                # Another selection needs other reads: subscriptions, and single instance views.
+                self.read_again()
+            # Also where nothing is read anew: a selection of nothing must not become this run's.
+            select(self.inventory, self.asked)
+        except RunbookError:
+            self.asked = earlier
+            raise
         self.folder.save_parameters(self.asked)
-        if self._lacks_something or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
-            # Another selection needs other reads: subscriptions, and single instance views.
-            self.read_again()
         return render.parameter_values(
             {name: self.asked.as_dict()[name] for name in form.names}, self.asked.language, only=form.names
         )
@@ -100,8 +131,7 @@ class Run(Views):
         """
         Ask for approval of this step's plan; parameter `apply` is its initial value.
         """
-        step = digest(self.plan.step(self._number))
-        return ui.Approval(self._say("say.approve"), self.asked.apply, step, self.asked.language)
+        return ui.Approval(self.asked.apply, digest(self.plan.step(self._number)), self.asked.language)
 
     # --- what is done --------------------------------------------------------------------------------------------
 

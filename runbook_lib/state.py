@@ -41,6 +41,8 @@ class State:
         self.asked = asked
         self.notebook = ""
         self.inherited: dict[str, Any] = {}
+        # The parameters of the notebook that is being worked on.
+        self.declared: tuple[str, ...] = ()
         self._after: Inventory | None = None
         self.folder.save_parameters(asked)
 

@@ -12,14 +12,29 @@ from runbook_lib.arm.precheck import precheck
 from runbook_lib.arm.rights import read_permissions, read_roles
 from runbook_lib.checks.network import Tracer, destinations
 from runbook_lib.conclusion import held_back
+from runbook_lib.errors import RunbookError
 from runbook_lib.folder import NOTEBOOKS, interactive
+from runbook_lib.parameters import schema
 from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
-from runbook_lib.records import Plan, Unread, key
+from runbook_lib.records import Plan, Status, Unread, Verdict, key
 from runbook_lib.rights import MOST, Right, custom_role, needed, resources_of, scopes_of
 from runbook_lib.scripts import files
 from runbook_lib.state import State
 
 __all__ = ["Views"]
+
+# Steps that change nothing.
+_READING = ("00", "05", "07")
+# By step, the check that says whether what the step is for is there already.
+_MET = {
+    "01": "vault-in-region",
+    "02": "vault-in-region",
+    "03": "policy-fit",
+    "04": "protection",
+    "05": "agent",
+    "06": "network-outbound",
+}
+_STANDING = (Verdict.ENABLED, Verdict.PROTECTED)
 
 
 class Views(State):
@@ -28,9 +43,9 @@ class Views(State):
     """
 
     @property
-    def mark(self) -> render.Lines:
+    def mark(self) -> render.Stack:
         """
-        The target's mark, and when it was read: first output of every notebook.
+        The target's mark, when it was read, and where the steps of this run stand: first output of every notebook.
         """
         when = self.inventory.read_at.isoformat(timespec="seconds")
         lines = [
@@ -41,7 +56,81 @@ class Views(State):
         lines += [self._say("say.inherited", name=name, value=value) for name, value in self.inherited.items()]
         if not self.folder.supervised and not interactive():
             lines.append(self._say("say.verify_unsupervised"))
-        return render.Lines(lines)
+        return render.Stack([render.Lines(lines), *self._standing()])
+
+    def _standing(self) -> list[render.Shown]:
+        try:
+            steps = {name[:2]: self._step_state(name) for name in NOTEBOOKS}
+            met = self._number in _MET and self._is_met(self._number)
+        except RunbookError as error:
+            # Names that make no plan are mended in a form further down, which must still be reached.
+            return [render.Lines([error.describe(self.asked.language)])]
+        told: list[render.Shown] = [render.board(steps, self._number, self.asked.language)]
+        if met:
+            told.append(render.Lines([self._say(f"met.{self._number}")]))
+        return told
+
+    def _step_state(self, name: str) -> str:
+        """
+        Say what has become of a step in this run, and what is planned in it.
+        """
+        made, left, planned = self._counted(name[:2])
+        if made or left or planned:
+            parts = {"made": made, "left": left, "planned": planned}
+            return ", ".join(self._say(f"board.{case}", count=count) for case, count in parts.items() if count)
+        if name[:2] in _READING:
+            return self._say("board.opened" if name in self.folder.state()["visited"] else "board.closed")
+        return self._say("board.nothing")
+
+    def _counted(self, number: str) -> tuple[int, int, int]:
+        """
+        Count a step's changes: made, tried and not made, and planned besides those.
+        """
+        ended = self.folder.ended()
+        saved = self.folder.plan()
+        tried = [each.sha256 for each in (saved.step(number).changes if saved else ()) if each.sha256 in ended]
+        made = sum(ended[each] in ("done", "adopted") for each in tried)
+        planned = {each.sha256 for each in self.plan.step(number).changes} - set(tried)
+        return made, len(tried) - made, len(planned)
+
+    def _is_met(self, number: str) -> bool:
+        """
+        Tell whether the selected VMs have what a step is for, so that nobody needs to go through it.
+        """
+        if self.plan.step(number).changes:
+            return False
+        if number == "04":
+            return all(each.verdict in _STANDING for each in self.verdicts(self.inventory))
+        found = [each for each in self.findings(self.inventory) if each.check == _MET[number]]
+        return all(each.status in (Status.PASS, Status.NOT_NEEDED) for each in found)
+
+    def summary(self) -> render.Table:
+        """
+        Say at a notebook's end what was decided in it, what was changed, and what is next.
+        """
+        defaults = {row.name: row.default for row in schema()}
+        values = self.asked.as_dict()
+        chosen = [f"{name} = {values[name]}" for name in self.declared if values[name] != defaults[name]]
+        made, left, planned = self._counted(self._number)
+        changed = [
+            self._say(f"ending.{case}", count=count) for case, count in (("made", made), ("left", left)) if count
+        ]
+        following = [self._say(f"next.{self._number}")]
+        if planned:
+            told = "later" if self.folder.chained and self.folder.applies else "planned"
+            following.insert(0, self._say(f"ending.{told}", count=planned))
+        rows = [
+            ("decided", "; ".join(chosen) or self._say("ending.defaults")),
+            ("changed", " ".join(changed) or self._say("ending.unchanged")),
+            ("next", " ".join(following)),
+        ]
+        return render.summary(rows, self.asked.language)
+
+    def who(self) -> render.Table:
+        """
+        Show who is signed in, to which tenant, and which subscriptions they see.
+        """
+        return self._cut("subscriptions", render.identity(self.inventory, self.asked.language))
 
     def _cut(self, name: str, table: render.Table) -> render.Table:
         """

@@ -22,7 +22,7 @@ ORDER = (
     ("errors", "records"),
     ("parameters",),
     ("policy", "retention"),
-    ("placement", "selection", "rights"),
+    ("offering", "placement", "selection", "rights"),
     ("checks",),
     ("plan",),
     ("scripts",),
@@ -46,6 +46,7 @@ GATES = {
     "azure": ("arm", "sandbox.transport"),
     "ipywidgets": ("ui",),
     "IPython": ("ui",),
+    "itables": ("ui",),
     "papermill": ("chain", "engine", "executing"),
     "nbclient": ("chain", "executing", "kernel"),
     "nbformat": ("executing",),
@@ -61,6 +62,7 @@ PURE = (
     "parameters",
     "policy",
     "retention",
+    "offering",
     "placement",
     "selection",
     "rights",
@@ -68,7 +70,7 @@ PURE = (
     "plan",
 )
 PURE += ("scripts", "render")
-WITHOUT_IO = ("policy", "retention", "placement", "selection", "rights", "checks", "plan")
+WITHOUT_IO = ("policy", "retention", "offering", "placement", "selection", "rights", "checks", "plan")
 IO = {"asyncio", "http", "io", "os", "pathlib", "platform", "random", "secrets", "shutil", "socket", "sqlite3"}
 IO |= {"subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "zoneinfo"}
 MUTATING = {"create_or_update", "delete", "register", "refresh", "trigger", "update"}

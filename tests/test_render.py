@@ -33,6 +33,7 @@ from hypothesis import strategies as st
 
 from runbook_lib import checks, render, text
 from runbook_lib.checks.network import SERVICES, Comparison, Decision, Hop, Tracer
+from runbook_lib.parameters import Parameters
 from runbook_lib.plan import Difference, diff, project, ranges
 from runbook_lib.records import Agent, Extension, Inventory, Verdict, VmVerdict, encode, key
 from runbook_lib.render import Lines, Table, csv_cell, escape, plain
@@ -441,6 +442,11 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "comparison": render.comparison(world, after, verdicts, found, LANGUAGE, [EVIL]),
         "held_back": render.held_back(world, verdicts, found, LANGUAGE),
         "differences": render.differences(apart, [(each, "failed") for each in made.changes], LANGUAGE),
+        "board": render.board({"00": EVIL, "01": EVIL}, "01", LANGUAGE),
+        "candidates": render.candidates(world, verdicts, found, LANGUAGE),
+        "identity": render.identity(world, LANGUAGE),
+        "placed": render.placed(world, machines, replace(Parameters(), vault_name=EVIL)),
+        "summary": render.summary([("decided", EVIL)], LANGUAGE),
         "ending": Lines(render.ending(outcome, steps, 80, LANGUAGE)),
         "promised": Lines(render.ending(outcome | {"applied": False}, steps, 80, LANGUAGE)),
         "parameter_values": render.parameter_values({"vault_name": EVIL, "accept_risk": {EVIL: EVIL}}, LANGUAGE),

@@ -112,7 +112,7 @@ def test_a_form_starts_with_the_parameters_and_its_values_become_them(make_run: 
     assert ["ZoneRedundant", "rsv-{location}", [], True, 4] == list(form.values.values())
 
     form.controls["vault_name"].value = "rsv-new-{location}"
-    form.controls["subscription_ids"].value = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24, "
+    form.controls["subscription_ids"].value = ("6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24",)
     shown = run.choose(form)
 
     assert "rsv-new-{location}" == run.asked.vault_name
@@ -127,25 +127,13 @@ def test_a_wrong_choice_is_refused_and_nothing_is_lost(make_run: RunMaker, conto
     """
     run = make_run()
     form = run.form("vault_name")
+    read = len(contoso.requests())
     form.controls["vault_name"].value = "1-bad"
     with pytest.raises(InvalidParameters, match=r"vault_name.*1-bad.*2 to 50"):
         run.choose(form)
 
     assert "rsv-{location}" == run.asked.vault_name
-    assert [] == contoso.requests()
-
-
-def test_every_widget_has_a_static_twin(make_run: RunMaker) -> None:
-    """
-    Whoever reads the saved notebook without a kernel sees names and values.
-    """
-    run = make_run(vault_name="rsv-twin-{location}")
-    for widget in (run.form("vault_name"), run.approval()):
-        bundle = widget._repr_mimebundle_()
-
-        assert "application/vnd.jupyter.widget-view+json" in bundle
-        assert "<table>" in bundle["text/html"]
-    assert "rsv-twin-{location}" in run.form("vault_name")._repr_mimebundle_()["text/html"]
+    assert read == len(contoso.requests())
 
 
 def test_nothing_is_written_without_approval(make_run: RunMaker, contoso: Sandbox) -> None:
@@ -344,7 +332,7 @@ def test_another_choice_of_subscriptions_is_read_and_planned(make_run: RunMaker)
     """
     run = make_run()
     form = run.form("subscription_ids")
-    form.controls["subscription_ids"].value = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
+    form.controls["subscription_ids"].value = ("b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3",)
     run.choose(form)
 
     assert {"b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"} == {vm.subscription for vm in run.chosen}

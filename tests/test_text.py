@@ -5,6 +5,7 @@ The texts: every id that code uses is there, none is there for nothing, and each
 from __future__ import annotations
 
 import ast
+import json
 import re
 import string
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from support import templates
 import runbook_lib
 from runbook_lib import errors, text
 from runbook_lib.checks import CATALOGUE
-from runbook_lib.parameters import NAMES, schema
+from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.parameters import NAMES, WEEKDAYS, schema
 from runbook_lib.plan import EFFECTS
 
 ROOT = Path(runbook_lib.__file__).parent
@@ -101,6 +103,20 @@ def _cases(check: str) -> set[str]:
     return own - {"title", "guide", "today", "source"}
 
 
+def _offered() -> set[str]:
+    """
+    List the parameters that notebooks offer controls for, and the one that goes with the table of VMs.
+    """
+    found = {"accept_risk"}
+    for path in (ROOT.parent / "notebooks").glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and "run.form(" in source:
+                tree = ast.parse(source)
+                found |= {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return found
+
+
 def _needed() -> set[str]:
     """
     List every id that code can ask for.
@@ -129,6 +145,17 @@ def _needed() -> set[str]:
     needed |= {f"retention.{unit}" for unit in kept}
     families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
     needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
+    needed |= {f"label.{name}" for name in _offered()}
+    needed |= {f"choice.{row.name}.{each}" for row in schema() for each in row.choices if row.name in _offered()}
+    needed = {each for each in needed if not each.startswith("choice.") or text.exists(each)}
+    needed |= {f"weekday.{day}" for day in WEEKDAYS}
+    numbers = [name[:2] for name in NOTEBOOKS]
+    needed |= {f"column.step_{number}" for number in numbers} | {f"next.{number}" for number in numbers}
+    # Steps 01 to 06 can be met already.
+    needed |= {f"met.{number}" for number in numbers[1:-1]}
+    needed |= {f"board.{case}" for case in ("made", "left", "planned")}
+    needed |= {f"ending.{case}" for case in ("made", "left", "planned", "later", "decided", "changed", "next")}
+    needed |= {f"standing.{case}" for case in _cases("protection") if "." not in case}
     parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one")}
     return needed | {each for each in parts if text.exists(each)}
 

@@ -33,7 +33,16 @@ from runbook_lib.checks.limitations.disks import key_vaults_of
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import POINTS, changing
-from runbook_lib.records import SERVICE_TAGS, Inventory, ProtectedItem, Unread, Vault, VirtualMachine, key
+from runbook_lib.records import (
+    SERVICE_TAGS,
+    Inventory,
+    ProtectedItem,
+    Unread,
+    Vault,
+    VirtualMachine,
+    key,
+    without_collector,
+)
 from runbook_lib.selection import VMS, select
 
 __all__ = ["API_VERSIONS", "read_inventory"]
@@ -116,6 +125,7 @@ class _Reader:
         self.unread.append(Unread(scope=scope, what=what, status=error.status, code=error.code, message=error.message))
 
 
+@without_collector()
 def read_inventory(session: Session, asked: Parameters, sought: tuple[str, ...] = ()) -> Inventory:
     """
     Read the estate as far as the job needs it.

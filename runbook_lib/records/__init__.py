@@ -22,6 +22,7 @@ from runbook_lib.records.arm import (
 )
 from runbook_lib.records.base import Resource, id_part, key, resource_group_of, subscription_of
 from runbook_lib.records.codec import decode, digest, encode, material, opened
+from runbook_lib.records.collector import without_collector
 from runbook_lib.records.flow import Change, Finding, Plan, Status, Step, Verdict, VmVerdict
 from runbook_lib.records.machines import (
     Agent,
@@ -98,4 +99,5 @@ __all__ = [
     "opened",
     "resource_group_of",
     "subscription_of",
+    "without_collector",
 ]

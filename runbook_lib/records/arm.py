@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from runbook_lib.records.base import VOLATILE, Resource, key
+from runbook_lib.records.collector import without_collector
 from runbook_lib.records.machines import KeyVault, ManagedDisk, VirtualMachine
 from runbook_lib.records.network import (
     LoadBalancer,
@@ -279,7 +280,8 @@ class Inventory:
             self._derived.clear()
             self._derived["asked"] = asked
         if what not in self._derived:
-            self._derived[what] = make()
+            with without_collector():
+                self._derived[what] = make()
         found: T = self._derived[what]
         return found
 

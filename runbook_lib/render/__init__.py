@@ -9,7 +9,7 @@ from runbook_lib.render.estate import machine, machines, policies, unread, vault
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
 from runbook_lib.render.rights import precheck, rights
-from runbook_lib.render.sinks import MOST_ROWS, Lines, Shown, Table, csv_cell, escape, plain
+from runbook_lib.render.sinks import MOST_ROWS, Lines, Shown, Stack, Table, csv_cell, escape, plain
 from runbook_lib.render.tables import (
     comparison,
     diff,
@@ -27,12 +27,16 @@ from runbook_lib.render.tables import (
     sentence,
     why,
 )
+from runbook_lib.render.walk import board, candidates, identity, placed, summary
 
 __all__ = [
     "MOST_ROWS",
     "Lines",
     "Shown",
+    "Stack",
     "Table",
+    "board",
+    "candidates",
     "check_lines",
     "comparison",
     "csv_cell",
@@ -46,12 +50,14 @@ __all__ = [
     "files",
     "findings",
     "held_back",
+    "identity",
     "machine",
     "machines",
     "network",
     "notes",
     "options",
     "parameter_values",
+    "placed",
     "plain",
     "plan",
     "policies",
@@ -63,6 +69,7 @@ __all__ = [
     "results",
     "rights",
     "sentence",
+    "summary",
     "truth_table",
     "unread",
     "vaults",

@@ -22,7 +22,7 @@ from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["MOST_ROWS", "Lines", "Shown", "Table", "csv_cell", "escape", "plain"]
+__all__ = ["MOST_ROWS", "Lines", "Shown", "Stack", "Table", "csv_cell", "escape", "plain"]
 
 # What a notebook shows of one table: it has up to nine of them, each as HTML and as text, and stays below 5 MB.
 MOST_ROWS = 200
@@ -93,6 +93,27 @@ class Lines(Shown):
         Return the lines.
         """
         return "\n".join(plain(line) for line in self.lines)
+
+
+class Stack(Shown):
+    """
+    Several things, one under the other.
+    """
+
+    def __init__(self, parts: Iterable[Shown]) -> None:
+        self.parts = tuple(parts)
+
+    def html(self) -> str:
+        """
+        Return the parts, each in its HTML form.
+        """
+        return "\n".join(part.html() for part in self.parts)
+
+    def text(self) -> str:
+        """
+        Return the parts with an empty line between them.
+        """
+        return "\n\n".join(part.text() for part in self.parts)
 
 
 class Table(Shown):

@@ -1,0 +1,112 @@
+"""
+What all widgets share: the static twin, and callbacks whose errors are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import ipywidgets
+from IPython.display import DisplayHandle, display
+
+from runbook_lib.render import Lines, Shown, escape
+from runbook_lib.text import say
+
+__all__ = ["Remark", "Twin", "Twinned"]
+
+
+class Twin:
+    """
+    A static output that changes in place. A handle is the one way that keeps a click's result in the saved notebook:
+    what a callback prints or displays is lost (ipywidgets issue 2612).
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = DisplayHandle()  # type: ignore[no-untyped-call]
+        self._there = False
+
+    @property
+    def there(self) -> bool:
+        """
+        Whether it has been shown.
+        """
+        return self._there
+
+    def show(self, content: Shown) -> None:
+        """
+        Show *content* in place of what it showed before.
+        """
+        (self._handle.update if self._there else self._handle.display)(content)
+        self._there = True
+
+
+class Remark(ipywidgets.HTML):  # type: ignore[misc]
+    """
+    A line beside a control: what is wrong with its value, read out by screen readers when it changes.
+    """
+
+    def __init__(self, **layout: Any) -> None:
+        super().__init__(layout=ipywidgets.Layout(display="none", **layout))
+
+    def tell(self, line: str) -> None:
+        """
+        Show *line*, or nothing where it is empty.
+        """
+        self.value = f'<div role="status">{escape(line)}</div>' if line else ""
+        self.layout.display = "" if line else "none"
+
+
+class Twinned(ipywidgets.VBox):  # type: ignore[misc]
+    """
+    Controls with a static twin under them.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._twin = Twin()
+        self._failure = Remark()
+        super().__init__()
+
+    def static(self) -> Shown:
+        """
+        Return what stands in the saved notebook: the values as they are now.
+        """
+        raise NotImplementedError
+
+    def follow(self) -> None:
+        """
+        Bring the twin up to date, once it is on screen.
+        """
+        if self._twin.there:
+            self._twin.show(self.static())
+
+    def guarded(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+        """
+        Make a callback show its error beside the controls and in the twin: Jupyter would show it nowhere.
+        """
+
+        @wraps(callback)
+        def run(change: Any) -> None:
+            try:
+                callback(change)
+            # The top of a callback: whatever went wrong is shown, and goes on to the kernel's log.
+            except Exception as error:
+                line = say("say.callback_failed", self._language, error=type(error).__name__, problem=str(error))
+                self._failure.tell(line)
+                if self._twin.there:
+                    self._twin.show(Lines([line]))
+                raise
+            self._failure.tell("")
+
+        return run
+
+    def _ipython_display_(self, **options: Any) -> None:
+        bundle = self._repr_mimebundle_(**options)
+        data = dict(bundle[0] if isinstance(bundle, tuple) else bundle)
+        # Without a kernel only the twin is of use.
+        without = Lines([say("say.controls", self._language)])
+        bundle = data | {"text/html": without.html(), "text/plain": without.text()}
+        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        self._twin.show(self.static())

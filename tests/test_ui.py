@@ -1,0 +1,283 @@
+"""
+The widgets: what they say beside a control, what they leave in the saved notebook, and what they come to as parameters.
+
+How they look and whether they can be used is shown in the browser tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+from IPython.utils.capture import capture_output
+from support import RunMaker
+
+from runbook_lib.errors import InvalidParameters
+from runbook_lib.parameters import Parameters
+from runbook_lib.records import Verdict
+from runbook_lib.render import Lines, Shown
+from runbook_lib.ui import Form
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+REASON = "the platform team owns it"
+
+
+@pytest.fixture
+def shell() -> Iterator[None]:
+    """
+    An IPython shell, without which nothing is displayed.
+    """
+    InteractiveShell.instance()
+    yield
+    InteractiveShell.clear_instance()
+
+
+def _told(form: Form, name: str) -> str:
+    """
+    Return what stands beside a control.
+    """
+    *_, remark = form.children[form.names.index(name)].children
+    return str(remark.value)
+
+
+def _texts(outputs: list[Any]) -> list[str]:
+    return [each.data["text/plain"] for each in outputs]
+
+
+@pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize("name", ["form", "approval", "picker"])
+def test_every_widget_leaves_its_values_in_the_saved_notebook(make_run: RunMaker, name: str) -> None:
+    """
+    Beside each widget stands a table, and a click changes it in place: it is what an ordinary save keeps.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("01_create_vault")
+    widget: Any = {"form": lambda: run.form("vault_name"), "approval": run.approval, "picker": run.pick}[name]()
+    clicks = {
+        "form": lambda: setattr(widget.controls["vault_name"], "value", "rsv-clicked"),
+        "approval": lambda: setattr(widget, "value", True),
+        "picker": lambda: setattr(widget.table, "selected_rows", []),
+    }
+    with capture_output() as shown:
+        display(widget)  # type: ignore[no-untyped-call]
+    with capture_output() as clicked:
+        clicks[name]()
+
+    first, twin = shown.outputs
+    assert VIEW in first.data
+    assert "need a running kernel" in first.data["text/plain"]
+    assert VIEW not in twin.data
+    (after,) = clicked.outputs
+    assert after.data["text/plain"] != twin.data["text/plain"]
+    assert {"form": "rsv-clicked", "approval": "yes", "picker": "0 of 43"}[name] in after.data["text/plain"]
+
+
+def test_a_broken_rule_is_named_beside_its_control_while_it_is_typed(make_run: RunMaker) -> None:
+    """
+    The reason stands under the field as soon as the value breaks the rule, and goes when it does not.
+    """
+    form = make_run().form("vault_name", "resource_group")
+    assert "" == _told(form, "vault_name")
+
+    form.controls["vault_name"].value = "1st"
+    assert "2 to 50 characters" in _told(form, "vault_name")
+    assert "" == _told(form, "resource_group")
+
+    form.controls["vault_name"].value = "first"
+    assert "" == _told(form, "vault_name")
+
+
+def test_a_rule_about_a_parameter_that_is_not_in_the_form_is_named_below_it(make_run: RunMaker) -> None:
+    """
+    Nothing that is wrong is kept back because its field is elsewhere.
+    """
+    form = make_run(policy_type="Enhanced", instant_restore_days=20).form("policy_type")
+    form.controls["policy_type"].value = "Standard"
+
+    assert "instant_restore_days" in form.children[1].value
+
+
+@pytest.mark.parametrize(
+    ("given", "hidden"),
+    [
+        ({}, {"hourly_interval", "hourly_duration", "weekly_days"}),
+        ({"weekly_retention_weeks": 4}, {"hourly_interval", "hourly_duration"}),
+        (
+            {"schedule": "Weekly", "weekly_retention_weeks": 4, "instant_restore_days": 5},
+            {"hourly_interval", "hourly_duration", "daily_retention_days"},
+        ),
+        ({"schedule": "Hourly", "policy_type": "Enhanced"}, {"weekly_days"}),
+    ],
+)
+def test_what_has_no_effect_is_not_asked(given: dict[str, Any], hidden: set[str]) -> None:
+    """
+    A designer of policies shows the fields of the schedule that is chosen.
+    """
+    names = ("schedule", "hourly_interval", "hourly_duration", "daily_retention_days", "weekly_days")
+    form = Form(Parameters(**given), names)
+
+    assert hidden == {name for name, field in zip(names, form.children, strict=False) if field.layout.display == "none"}
+
+
+def test_a_field_comes_back_when_it_matters_again() -> None:
+    """
+    Choosing another schedule changes at once what is asked.
+    """
+    form = Form(Parameters(), ("policy_type", "schedule", "hourly_interval"))
+    form.controls["policy_type"].value = "Enhanced"
+    form.controls["schedule"].value = "Hourly"
+
+    assert "" == form.children[2].layout.display
+
+
+def test_what_exists_is_offered_first(make_run: RunMaker) -> None:
+    """
+    The names of vaults and policies in the selected VMs' regions come before the template for new ones.
+    """
+    run = make_run(location="westeurope")
+    form = run.form("vault_name", "policy_name", "location")
+
+    assert ("rsv-westeurope", "rsv-{location}") == form.controls["vault_name"].options[-2:]
+    assert "DefaultPolicy" == form.controls["policy_name"].options[-1]
+    assert "westeurope" in dict(form.controls["location"].options).values()
+
+
+def test_a_form_says_where_its_names_lead(make_run: RunMaker) -> None:
+    """
+    Under the names stands each region's vault, and whether it exists.
+    """
+    run = make_run()
+    said = run.form("vault_name", "resource_group").static().text()
+
+    assert "rsv-westeurope: exists, is used" in said
+    assert "rsv-northeurope: new" in said
+
+
+@pytest.mark.usefixtures("shell")
+def test_an_error_in_a_callback_is_shown_and_not_lost() -> None:
+    """
+    Jupyter shows nothing of it: it stands beside the controls and in the saved notebook, and is raised all the same.
+    """
+
+    def preview(asked: Parameters) -> Shown:
+        if asked.vault_name == "boom":
+            raise ZeroDivisionError("<b>no</b>")
+        return Lines(["fine"])
+
+    form = Form(Parameters(), ("vault_name",), preview=preview)
+    with capture_output() as shown:
+        display(form)  # type: ignore[no-untyped-call]
+    with capture_output() as after, pytest.raises(ZeroDivisionError):
+        form.controls["vault_name"].value = "boom"
+
+    assert "fine" in _texts(shown.outputs)[-1]
+    assert "ZeroDivisionError" in _texts(after.outputs)[-1]
+    assert "&lt;b&gt;no" in form.children[-1].value
+
+    form.controls["vault_name"].value = "better"
+
+    assert "" == form.children[-1].value
+
+
+def test_an_untouched_table_of_vms_leaves_the_selection_as_it_was(make_run: RunMaker) -> None:
+    """
+    Run All, and a headless run, take the selector as it was given.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    picker = run.pick()
+    run.choose(picker)
+
+    assert "tag:wave=1" == run.asked.vm_selector
+    assert 43 == len(picker.table.df)
+
+
+def test_chosen_rows_become_a_selector_that_selects_the_same(make_run: RunMaker) -> None:
+    """
+    What is clicked is a list of full ids for the next run; all rows are `all`.
+    """
+    run = make_run(vm_selector="tag:wave=1", location="westeurope")
+    picker = run.pick()
+    picker.table.selected_rows = [7, 3, 99_999]
+    wanted = picker.chosen
+    run.choose(picker)
+
+    assert 2 == len(wanted)
+    assert set(wanted) == {vm.id for vm in run.chosen}
+    assert "" == run.asked.location
+
+    again = make_run(vm_selector=run.asked.vm_selector)
+    assert {vm.id for vm in run.chosen} == {vm.id for vm in again.chosen}
+
+    picker = run.pick()
+    picker.table.selected_rows = list(range(43))
+    run.choose(picker)
+    assert "all" == run.asked.vm_selector
+
+
+def test_a_vm_that_is_held_back_wants_a_reason(make_run: RunMaker) -> None:
+    """
+    Chosen without one it stays in the selection and is told of; with one, the risk is accepted for it alone.
+    """
+    run = make_run()
+    picker = run.pick()
+    verdicts = picker.table.df["Verdict"].tolist()
+    place = next(
+        place
+        for place, vm in enumerate(picker.table.df["VM"])
+        if verdicts[place] == Verdict.BLOCKED and vm == "audit01"
+    )
+    ready = verdicts.index(Verdict.READY)
+    picker.table.selected_rows = [place, ready]
+
+    assert {} == picker.values["accept_risk"]
+    assert "held back by its verdict" in picker.static().text()
+
+    picker.reason.value = REASON
+
+    assert [REASON] == list(picker.values["accept_risk"].values())
+    assert next(iter(picker.values["accept_risk"])).endswith("/audit01")
+    run.choose(picker)
+    assert picker.values["accept_risk"] == run.asked.accept_risk
+
+
+def test_every_row_says_why_its_vm_stands_where_it_does(make_run: RunMaker) -> None:
+    """
+    Nobody has to look elsewhere for the reason of a verdict.
+    """
+    frame = make_run().pick().table.df
+
+    assert [] == [vm for vm, why in zip(frame["VM"], frame["Why"], strict=True) if not why]
+
+
+def test_names_that_make_no_plan_are_told_and_the_form_still_works(make_run: RunMaker) -> None:
+    """
+    One name for vaults in several regions, taken from a parameter file, is mended in the notebook that shows it.
+    """
+    run = make_run(vault_name="rsv-one")
+    run.arrive("01_create_vault")
+
+    assert "put {location} into vault_name" in run.mark.text()
+
+    form = run.form("vault_name")
+    form.controls["vault_name"].value = "rsv-{location}"
+    run.choose(form)
+
+    assert "planned" in run.mark.text()
+
+
+def test_a_selection_of_nothing_is_not_taken(make_run: RunMaker) -> None:
+    """
+    The run keeps the selection that it had.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    form = run.form("vm_selector")
+    form.controls["vm_selector"].value = "name:nobody"
+
+    with pytest.raises(InvalidParameters, match=r"vm_selector.*selects none"):
+        run.choose(form)
+
+    assert "tag:wave=1" == run.asked.vm_selector
+    assert "tag:wave=1" == run.folder.parameters()["vm_selector"]

@@ -11,7 +11,7 @@ ifndef RUN_DIR
 RUN_DIR := runs/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell $(PYTHON) -c 'import os; print(os.urandom(3).hex())')
 endif
 
-.PHONY: run test lab lint e2e screenshots docs notebooks fidelity clients faults bench clean
+.PHONY: run test lab lint e2e screenshots docs notebooks fidelity clients faults bench binder clean
 
 # The main job on a fresh copy of the example estate. That some of its VMs are blocked (exit code 3) is what it shows.
 run: $(VENV)/run.stamp
@@ -20,7 +20,7 @@ run: $(VENV)/run.stamp
 
 # Everything that needs nothing but Python.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto -m "not e2e and not clients and not faults" tests
+	$(BIN)/python -m pytest -n auto -m "not e2e and not clients and not faults and not binder" tests
 
 lab: $(VENV)/run.stamp
 	JUPYTER_CONFIG_PATH=$(CURDIR)/jupyter $(BIN)/jupyter lab notebooks/00_start.ipynb
@@ -73,6 +73,10 @@ bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.chain
 	PYTHONPATH=tests $(BIN)/python -m bench.size
 	PYTHONPATH=tests $(BIN)/python -m bench.protect
+
+# What Binder builds and starts, without its container: a fresh environment, postBuild, start.
+binder: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m binder tests/binder
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/fidelity/node_modules tests/clients/node_modules

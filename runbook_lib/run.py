@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib import checks, evidence, render, ui
+from runbook_lib.checks.network import WIRESERVER, Destination, destinations
 from runbook_lib.conclusion import conclude, held_back, verdicts_of
 from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError, speak
 from runbook_lib.evidence import UNFINISHED
@@ -19,10 +20,8 @@ from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder, opene
 from runbook_lib.offering import offers
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, is_done, is_gone, project
-from runbook_lib.records import (
-    Plan,
-    digest,
-)
+from runbook_lib.records import Plan, Policy, Status, VirtualMachine, digest, key
+from runbook_lib.render import pictures
 from runbook_lib.selection import select
 from runbook_lib.views import Views
 
@@ -103,6 +102,49 @@ class Run(Views):
         }
         ids, chosen = [each.vm for each in verdicts], [vm.id for vm in self.chosen]
         return ui.Picker(table, ids, chosen, held, self.asked.as_dict(), self.asked.language)
+
+    def points(self) -> ui.Look:
+        """
+        Offer a look at a policy's recovery points over time, and at what another policy would keep of them.
+        """
+        here, regions = self._here, self._regions
+        vaults = {key(vault.id): vault.name for vault in here.vaults.values() if vault.location in regions}
+        policies = [
+            (f"{policy.name} ({vaults[key(policy.vault_id)]})", policy)
+            for _, policy in sorted(here.policies.items())
+            if key(policy.vault_id) in vaults
+        ]
+        # First the one that is asked for.
+        policies.sort(key=lambda each: each[1].name.lower() != self.asked.policy_name.lower())
+        nothing = (self._say("say.policy_alone"), None)
+        return ui.Look(
+            {"policy": policies or [nothing], "instead": [nothing, *policies]}, self._points, self.asked.language
+        )
+
+    def _points(self, policy: Policy | None, other: Policy | None) -> render.Shown:
+        now, language = self.inventory.read_at, self.asked.language
+        if policy is None:
+            return render.Lines([self._say("say.none")])
+        if other is None:
+            return self._drawn(pictures.kept_points(policy, now, language))
+        return self._drawn(pictures.lost_points(policy, other, now, language))
+
+    def way(self) -> ui.Look:
+        """
+        Offer a look at the way that a VM's packets take to a destination.
+        """
+        inventory = self.inventory
+        found = {key(each.resource): each for each in self.findings(inventory) if each.check == "network-outbound"}
+        # First the ones whose way is not plainly open.
+        vms = sorted(self.chosen, key=lambda vm: found[key(vm.id)].guide is Status.PASS)
+        machines = [(f"{vm.name} ({inventory.group_name(vm)})", vm) for vm in vms]
+        # First the services; the agent's way to the platform is the same for all.
+        services = sorted(destinations(self.asked), key=lambda each: each.name == WIRESERVER)
+        places = [(f"{each.name}, {each.protocol.upper()} {each.port}", each) for each in services]
+        return ui.Look({"vm": machines, "destination": places}, self._way, self.asked.language)
+
+    def _way(self, vm: VirtualMachine, destination: Destination) -> render.Shown:
+        return self._drawn(pictures.way(self.inventory, vm, destination, self.asked, self.asked.language))
 
     def choose(self, form: ui.Form | ui.Picker) -> render.Table:
         """

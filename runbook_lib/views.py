@@ -17,6 +17,7 @@ from runbook_lib.folder import NOTEBOOKS, interactive
 from runbook_lib.parameters import schema
 from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import Plan, Status, Unread, Verdict, key
+from runbook_lib.render import pictures
 from runbook_lib.rights import MOST, Right, custom_role, needed, resources_of, scopes_of
 from runbook_lib.scripts import files
 from runbook_lib.state import State
@@ -36,6 +37,14 @@ _MET = {
 }
 _STANDING = (Verdict.ENABLED, Verdict.PROTECTED)
 
+# Of a value that is longer, such as a list of ids, the beginning is shown; parameters.json has all of it.
+_LONGEST = 160
+
+
+def _short(value: object) -> str:
+    said = str(value)
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
+
 
 class Views(State):
     """
@@ -53,7 +62,7 @@ class Views(State):
             self._say("say.read_at", when=when),
             self._say("say.run_folder", path=self.folder.name),
         ]
-        lines += [self._say("say.inherited", name=name, value=value) for name, value in self.inherited.items()]
+        lines += [self._say("say.inherited", name=name, value=_short(value)) for name, value in self.inherited.items()]
         if not self.folder.supervised and not interactive():
             lines.append(self._say("say.verify_unsupervised"))
         return render.Stack([render.Lines(lines), *self._standing()])
@@ -110,7 +119,7 @@ class Views(State):
         """
         defaults = {row.name: row.default for row in schema()}
         values = self.asked.as_dict()
-        chosen = [f"{name} = {values[name]}" for name in self.declared if values[name] != defaults[name]]
+        chosen = [f"{name} = {_short(values[name])}" for name in self.declared if values[name] != defaults[name]]
         made, left, planned = self._counted(self._number)
         changed = [
             self._say(f"ending.{case}", count=count) for case, count in (("made", made), ("left", left)) if count
@@ -156,6 +165,20 @@ class Views(State):
             "readiness",
             render.readiness(self.inventory, self.verdicts(self.inventory), then, found, self.asked.language),
         )
+
+    def matrix(self) -> render.Shown:
+        """
+        Show the verdicts and the checks behind them as a picture.
+        """
+        now, found = self.verdicts(self.inventory), self.findings(self.inventory)
+        return self._drawn(pictures.matrix(self.inventory, now, found, self.asked.language))
+
+    def _drawn(self, picture: render.Shown) -> render.Shown:
+        """
+        Return a picture, or in a headless chain, where nobody looks on and drawing would be a third of the work, the
+        table that it is made of.
+        """
+        return picture.table if self.folder.chained and isinstance(picture, pictures.Picture) else picture
 
     def rights(self) -> render.Table:
         """

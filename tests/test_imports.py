@@ -52,6 +52,8 @@ GATES = {
     "nbformat": ("executing",),
     "jupyter_client": ("kernel",),
     "pandas": ("render",),
+    "matplotlib": ("render.pictures",),
+    "PIL": ("render.pictures",),
     "click": ("cli",),
     "runbook_lib.sandbox": ("arm.session", "cli", "sandbox"),
 }
@@ -301,7 +303,14 @@ def test_importing_the_package_is_light() -> None:
     """
     What notebooks use is loaded on first use.
     """
-    assert set() == _loaded_by("import runbook_lib") & {"azure", "pandas", "ipywidgets", "papermill", "runbook_lib.run"}
+    assert set() == _loaded_by("import runbook_lib") & {
+        "azure",
+        "pandas",
+        "ipywidgets",
+        "matplotlib",
+        "papermill",
+        "runbook_lib.run",
+    }
 
 
 def test_the_package_exports_what_it_says() -> None:
@@ -325,7 +334,7 @@ def test_verifying_needs_the_base_dependencies_only() -> None:
     which securesystemslib looks for.
     """
     extras = {"IPython", "ipykernel", "ipywidgets", "jsonschema", "jupyter_client", "nbclient", "nbformat"}
-    extras |= {"numpy", "pandas", "papermill", "platformdirs", "waitress"}
+    extras |= {"matplotlib", "numpy", "pandas", "papermill", "platformdirs", "waitress"}
     statement = "import runbook_lib.cli, runbook_lib.evidence"
 
     assert set() == _loaded_by(statement) & extras

@@ -154,7 +154,35 @@ def test_binder_starts_what_it_is_given_with_our_settings(tmp_path: Path) -> Non
     )
 
     assert (7, "") == (ran.returncode, ran.stderr)
-    assert [f"{tmp_path}/jupyter:theirs", f"{tmp_path}/runs"] == ran.stdout.splitlines()
+    assert [f"{tmp_path}/jupyter:{tmp_path}/binder/jupyter:theirs", f"{tmp_path}/runs"] == ran.stdout.splitlines()
+
+
+def test_binder_opens_the_first_notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    The configuration that the start script names sets the default URL, and leaves the server as closed as it was.
+    """
+    server = _server(ROOT / "binder/jupyter", monkeypatch, tmp_path)
+
+    assert "/lab/tree/notebooks/00_start.ipynb" == server.default_url
+    assert (ROOT / server.default_url.removeprefix("/lab/tree/")).is_file()
+    assert CLOSED == _doors(server)
+
+
+@pytest.mark.parametrize(("given", "exported"), [({}, "unknown"), ({"BINDER_LAUNCH_HOST": "theirs"}, "theirs")])
+def test_binder_says_that_it_is_binder(given: dict[str, str], exported: str, tmp_path: Path) -> None:
+    """
+    By a variable of its own name, which makes a session refuse Azure; what the hub has said stays.
+    """
+    code = "import os; print(*(f'{name}={value}' for name, value in os.environ.items() if name.startswith('BINDER_')))"
+    ran = subprocess.run(
+        [ROOT / "binder/start", sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], "REPO_DIR": str(tmp_path)} | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert f"BINDER_LAUNCH_HOST={exported}" == ran.stdout.strip()
 
 
 @pytest.mark.parametrize("name", ["postBuild", "start"])

@@ -111,15 +111,17 @@ HOSTILE = (
     "",
     " ",
 )
+# Jupyter sets no formulas in what has these.
+NO_FORMULAS = {("class", "tex2jax_ignore mathjax_ignore")}
 ALLOWED = {
-    "table": set(),
+    "table": NO_FORMULAS,
     "caption": {("style", "text-align:left;font-weight:bold")},
     "thead": set(),
     "tbody": set(),
     "tr": set(),
     "th": {("scope", "col"), ("scope", "row"), ("style", "text-align:left")},
     "td": {("style", "text-align:left"), ("style", "text-align:left;overflow-wrap:anywhere")},
-    "p": set(),
+    "p": NO_FORMULAS,
     "b": set(),
 }
 LANGUAGE = "en"
@@ -319,7 +321,7 @@ def test_a_notebook_gets_html_and_text() -> None:
     """
     bundle = Lines(["<b>"])._repr_mimebundle_()
 
-    assert {"text/html": "<p>&lt;b&gt;</p>", "text/plain": "<b>"} == bundle
+    assert {"text/html": '<p class="tex2jax_ignore mathjax_ignore">&lt;b&gt;</p>', "text/plain": "<b>"} == bundle
 
 
 # --- the tables ---------------------------------------------------------------------------------------------------

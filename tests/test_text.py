@@ -139,13 +139,15 @@ def _needed() -> set[str]:
     needed |= {f"outcome.{each}" for each in constants if text.exists(f"outcome.{each}")}
     needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
-    known = constants | facts
+    # A unit of Azure's is said in small letters.
+    known = constants | {each.lower() for each in constants} | facts
     needed |= {each for each in text.ids() if each.startswith("word.") and set(each.split(".")[1:]) <= known}
     kept = (name.rsplit("_", 1)[-1] for name in NAMES if "_retention_" in name)
     needed |= {f"retention.{unit}" for unit in kept}
     families = [each for each in constants if each.startswith(("claim_", "prerequisite_")) or each.endswith("_file")]
     needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
-    needed |= {f"label.{name}" for name in _offered()}
+    looks = {each for each in _constants("run.py") if text.exists(f"label.{each}")}
+    needed |= {f"label.{name}" for name in _offered() | looks}
     needed |= {f"choice.{row.name}.{each}" for row in schema() for each in row.choices if row.name in _offered()}
     needed = {each for each in needed if not each.startswith("choice.") or text.exists(each)}
     needed |= {f"weekday.{day}" for day in WEEKDAYS}

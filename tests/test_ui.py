@@ -7,7 +7,7 @@ How they look and whether they can be used is shown in the browser tests.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -16,10 +16,12 @@ from IPython.utils.capture import capture_output
 from support import RunMaker
 
 from runbook_lib.errors import InvalidParameters
+from runbook_lib.folder import CHAINED
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Verdict
-from runbook_lib.render import Lines, Shown
-from runbook_lib.ui import Form
+from runbook_lib.render import Lines, Shown, Table
+from runbook_lib.render.pictures import Picture
+from runbook_lib.ui import Form, Look
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 REASON = "the platform team owns it"
@@ -256,7 +258,7 @@ def test_names_that_make_no_plan_are_told_and_the_form_still_works(make_run: Run
     """
     One name for vaults in several regions, taken from a parameter file, is mended in the notebook that shows it.
     """
-    run = make_run(vault_name="rsv-one")
+    run = make_run(vault_name="rsv-one", resource_group="rg-one")
     run.arrive("01_create_vault")
 
     assert "put {location} into vault_name" in run.mark.text()
@@ -281,3 +283,60 @@ def test_a_selection_of_nothing_is_not_taken(make_run: RunMaker) -> None:
 
     assert "tag:wave=1" == run.asked.vm_selector
     assert "tag:wave=1" == run.folder.parameters()["vm_selector"]
+
+
+def test_a_policy_can_be_looked_at_and_held_against_another(make_run: RunMaker) -> None:
+    """
+    The picture that stays in the saved notebook is that of the chosen policies.
+    """
+    run = make_run(location="westeurope")
+    run.arrive("03_backup_policy")
+    look = run.points()
+    alone = look.static()
+    policies = look.controls["policy"].options
+
+    assert "DefaultPolicy" in policies[0]
+    assert isinstance(alone, Picture)
+    assert "30" in alone.alternative
+
+    look.controls["instead"].value = next(each for each in policies if "EnhancedPolicy (rsv-westeurope)" in each)
+
+    assert alone.alternative != cast(Picture, look.static()).alternative
+
+
+def test_the_way_of_packets_begins_with_a_vm_that_is_not_plainly_open(make_run: RunMaker) -> None:
+    """
+    Whoever only looks at what is shown first sees the trouble.
+    """
+    run = make_run()
+    run.arrive("06_network")
+    look = run.way()
+    shown = cast(Picture, look.static())
+
+    assert "deny" in shown.text().lower()
+    look.controls["vm"].value = "web01 (rg-shop-prod)"
+    assert "web01" in cast(Picture, look.static()).alternative
+
+
+def test_a_name_that_is_being_typed_changes_nothing() -> None:
+    """
+    A long list is searched by typing, and half a name names nobody.
+    """
+    look = Look({"vm": [(f"vm-{number}", number) for number in range(100)]}, lambda vm: Lines([str(vm)]), "en")
+    look.controls["vm"].value = "vm-7"
+    assert "7" == look.static().text()
+
+    look.controls["vm"].value = "vm-"
+    look.controls["vm"].value = "vm-77"
+    assert "77" == look.static().text()
+
+
+def test_a_headless_chain_draws_nothing(make_run: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Drawing would be a third of its work: it shows the table that the picture is made of.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    assert isinstance(run.matrix(), Picture)
+
+    monkeypatch.setenv(CHAINED, "1")
+    assert isinstance(run.matrix(), Table)

@@ -13,7 +13,7 @@ from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table
 from runbook_lib.text import say
 
-__all__ = ["effective", "truth_table"]
+__all__ = ["decided", "effective", "hop_of", "truth_table", "way_of"]
 
 _WAYS = {
     "platform": "way.platform",
@@ -73,20 +73,23 @@ def _folded(rows: Sequence[dict[str, Any]], language: str) -> dict[str, Any]:
 
 def _row(inventory: Inventory, path: Path, language: str) -> dict[str, Any]:
     platform = path.destination.where == WIRESERVER
-    decided = _decision(path.nsg, path.decision, language, unread=not path.nsgs_read)
+    filtered = decided(path.nsg, path.decision, language, unread=not path.nsgs_read)
     return machine(inventory, path.vm) | {
         "nic": path.nic,
         "destination": path.destination.name,
-        "decision": say("say.not_filtered", language) if platform else decided,
-        "route": "" if platform else _hop(path.hop, language),
-        "way_out": say(_WAYS[path.way], language),
+        "decision": say("say.not_filtered", language) if platform else filtered,
+        "route": "" if platform else hop_of(path.hop, language),
+        "way_out": way_of(path.way, language),
         "needed": _needed(inventory, path, language),
         # The guide knows neither of the platform's own address nor of rules about it.
         "guide": say("say.no_rule", language) if platform else _GUIDE[path.open].value,
     }
 
 
-def _decision(nsg: str, decision: Decision | None, language: str, *, unread: bool) -> str:
+def decided(nsg: str, decision: Decision | None, language: str, *, unread: bool) -> str:
+    """
+    Say which rule decides, and how.
+    """
     if decision is None:
         return say("say.unknown" if unread else "say.no_nsg", language)
     facts = {"rule": decision.rule, "priority": decision.priority, "nsg": nsg}
@@ -95,8 +98,18 @@ def _decision(nsg: str, decision: Decision | None, language: str, *, unread: boo
     return say("say.decided", language, access=decision.access, **facts)
 
 
-def _hop(hop: Hop | None, language: str) -> str:
+def hop_of(hop: Hop | None, language: str) -> str:
+    """
+    Say where packets go next.
+    """
     return say("say.hop", language, type=hop.type, route=hop.route) if hop else say("say.unknown", language)
+
+
+def way_of(way: str, language: str) -> str:
+    """
+    Say what lets packets out.
+    """
+    return say(_WAYS[way], language)
 
 
 def _needed(inventory: Inventory, path: Path, language: str) -> str:
@@ -127,5 +140,5 @@ def effective(inventory: Inventory, compared: Sequence[Comparison], language: st
 
 
 def _said(nsg: str, decision: Decision | None, hop: Hop | None, language: str, *, unread: bool) -> str:
-    decided = _decision(nsg, decision, language, unread=unread)
-    return say("say.compared", language, decision=decided, hop=_hop(hop, language))
+    filtered = decided(nsg, decision, language, unread=unread)
+    return say("say.compared", language, decision=filtered, hop=hop_of(hop, language))

@@ -28,9 +28,11 @@ __all__ = ["MOST_ROWS", "Lines", "Shown", "Stack", "Table", "csv_cell", "escape"
 MOST_ROWS = 200
 MOST_CHARACTERS = 120_000
 WIDEST = 400
+# Jupyter would set what stands between two dollar signs as a formula, in names as well.
+_PLAIN = ' class="tex2jax_ignore mathjax_ignore"'
 # No column is wrapped to less.
 _NARROWEST = 12
-_LONGEST_WORD = 40
+_LONGEST_WORD = 18
 # Full-width forms count as well: spreadsheets of East Asian locales take them for the plain ones.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -86,7 +88,7 @@ class Lines(Shown):
         """
         Return one paragraph per line.
         """
-        return "\n".join(f"<p>{escape(line)}</p>" for line in self.lines)
+        return "\n".join(f"<p{_PLAIN}>{escape(line)}</p>" for line in self.lines)
 
     def text(self) -> str:
         """
@@ -209,14 +211,14 @@ class Table(Shown):
         """
         Return a table whose first column heads its row.
         """
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p{_PLAIN}>{escape(note)}</p>" for note in self.notes)
         if not self.rows:
-            return f"<p><b>{escape(self.caption)}</b></p>{notes}"
+            return f"<p{_PLAIN}><b>{escape(self.caption)}</b></p>{notes}"
         caption, rows = self._shown()
         head = "".join(f'<th scope="col" style="text-align:left">{escape(title)}</th>' for title in self.titles)
         body = "\n".join(f"<tr>{_row(cells)}</tr>" for cells in rows)
         return (
-            f'<table><caption style="text-align:left;font-weight:bold">{escape(caption)}</caption>\n'
+            f'<table{_PLAIN}><caption style="text-align:left;font-weight:bold">{escape(caption)}</caption>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{notes}"
         )
 

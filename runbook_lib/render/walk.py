@@ -50,13 +50,13 @@ def identity(inventory: Inventory, language: str) -> Table:
             "subscription": each.name,
             "id": each.id.rsplit("/", 1)[-1],
             "tenant": each.tenant or say("say.unknown", language),
-            "state": each.state,
+            "enabled": each.state,
             "vms": counts[each.id.rsplit("/", 1)[-1].lower()],
         }
         for _, each in sorted(inventory.subscriptions.items())
     ]
     note = say("say.caller", language, caller=target.caller or say("say.unknown", language), mark=target.mark)
-    columns = ("subscription", "id", "tenant", "state", "vms")
+    columns = ("subscription", "id", "tenant", "enabled", "vms")
     return Table(say("caption.identity", language), columns, rows, language, notes=(note,))
 
 
@@ -67,7 +67,7 @@ def placed(inventory: Inventory, chosen: Sequence[VirtualMachine], asked: Parame
     language = asked.language
     counts = Counter((vm.subscription, vm.location) for vm in chosen)
     rows = [_placed(inventory, asked, *where) | {"vms": count} for where, count in sorted(counts.items())]
-    columns = ("region", "vms", "vault", "resource_group", "redundancy")
+    columns = ("region", "subscription", "vms", "vault", "resource_group", "redundancy")
     note = say("say.one_vault_per_region", language)
     return Table(say("caption.placed", language), columns, rows, language, notes=(note,))
 
@@ -76,17 +76,21 @@ def _placed(inventory: Inventory, asked: Parameters, subscription: str, location
     language = asked.language
     home = subscription if asked.vault_subscription == "same" else asked.vault_subscription.lower()
     words = {"location": location, "subscription": home, "n": "1"}
+    known = inventory.subscriptions.get(key(f"/subscriptions/{home}"))
+    where = {"region": location, "subscription": known.name if known else home}
+    offered = {each for provider in inventory.providers.values() for each in provider.vault_locations}
+    if offered and location not in offered:
+        return where | {"vault": say("placed.not_offered", language)}
     try:
         group = fill_name("resource_group", asked.resource_group, **words)
         name = fill_name("vault_name", asked.vault_name, **words)
     except RunbookError as error:
-        return {"region": location, "vault": error.describe(language)}
+        return where | {"vault": error.describe(language)}
     scope = f"/subscriptions/{home}/resourceGroups/{group}"
     vault = inventory.vaults.get(key(f"{scope}/providers/Microsoft.RecoveryServices/vaults/{name}"))
     there = key(scope) in inventory.groups
     new = "placed.group_new" if asked.create_resource_group else "placed.group_missing"
-    return {
-        "region": location,
+    return where | {
         "vault": say("placed.vault_there" if vault else "placed.vault_new", language, name=name),
         "resource_group": say("placed.group_there" if there else new, language, name=group),
         "redundancy": _replication(vault.redundancy, vault.redundancy_locked, language)
@@ -112,14 +116,14 @@ def candidates(inventory: Inventory, verdicts: Sequence[VmVerdict], found: Itera
         "vm",
         "resource_group",
         "region",
-        "size",
-        "system",
         "verdict",
+        "why",
         "protection",
         "agent",
         "network",
         "limitations",
-        "why",
+        "size",
+        "system",
     )
     return Table(say("caption.candidates", language, count=len(rows)), columns, rows, language)
 
@@ -134,7 +138,7 @@ def _candidate(inventory: Inventory, verdict: VmVerdict, own: Sequence[Finding],
     ]
     return machine(inventory, verdict.vm) | {
         "size": vm.size,
-        "system": vm.os_name or vm.os_type or say("say.unknown", language),
+        "system": vm.os_type or say("say.unknown", language),
         "verdict": verdict.verdict.value,
         "protection": say(f"standing.{by_check['protection'].case}", language),
         "agent": by_check["agent"].status.value,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from runbook_lib.ui.approval import Approval
 from runbook_lib.ui.form import Form
 from runbook_lib.ui.live import Live
+from runbook_lib.ui.look import Look
 from runbook_lib.ui.picker import Picker
 
-__all__ = ["Approval", "Form", "Live", "Picker"]
+__all__ = ["Approval", "Form", "Live", "Look", "Picker"]

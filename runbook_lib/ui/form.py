@@ -18,9 +18,10 @@ from runbook_lib.ui.twin import Remark, Twinned
 
 __all__ = ["Form"]
 
-_NAMED = {"style": {"description_width": "15em"}, "layout": ipywidgets.Layout(width="46em")}
+_NAMED = {"style": {"description_width": "17em"}, "layout": ipywidgets.Layout(width="46em")}
 # What a parameter means stands under its control: beside it, at 1280 pixels, it would leave no room to type.
-_UNDER = "-4px 0 8px 15.8em"
+_UNDER = "-4px 0 8px 17.8em"
+_INDENTED = "2px 0 2px 17.6em"
 # When a parameter has no effect its control is out of the way; its value stays.
 _MATTERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "cross_region_restore": lambda given: given["redundancy"] == "GeoRedundant",
@@ -76,7 +77,7 @@ class Form(Twinned):
             control.add_class(f"rb-{name.replace('_', '-')}")
             control.observe(self.guarded(self._changed), names="value")
             meaning = ipywidgets.HTML(
-                f"{rows[name].help(asked.language)} <code>{name}</code>", layout=ipywidgets.Layout(margin=_UNDER)
+                f"{rows[name].help(asked.language)} (<code>{name}</code>)", layout=ipywidgets.Layout(margin=_UNDER)
             )
             self._fields[name] = ipywidgets.VBox([control, meaning, self._remarks[name]])
         self.children = (*self._fields.values(), self._rest, self._failure)
@@ -160,7 +161,7 @@ def _choice(row: Parameter, value: Any, language: str, words: dict[str, Any]) ->
     # What a choice means is read before it is made: not behind a list that has to be opened.
     options = [(f"{each}: {say(f'choice.{row.name}.{each}', language)}", each) for each in row.choices]
     return ipywidgets.RadioButtons(
-        options=options, value=value, **words | {"layout": ipywidgets.Layout(width="max-content")}
+        options=options, value=value, **words | {"layout": ipywidgets.Layout(width="max-content", margin=_INDENTED)}
     )
 
 

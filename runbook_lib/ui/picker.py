@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Picker"]
 
 _PAGES = [10, 25, 50, 100]
+# Of each chosen VM the saved notebook keeps what tells it from others; the rest is in the readiness table.
+_KEPT = ("vm", "resource_group", "region", "verdict", "protection")
 
 
 class Picker(Twinned):
@@ -107,7 +109,7 @@ class Picker(Twinned):
             if vm in chosen
         ]
         caption = say("caption.picked", self._language, count=len(chosen), all=len(self._ids))
-        table = Table(caption, self._candidates.columns, rows, self._language, notes=(self._sum(),))
+        table = Table(caption, _KEPT, rows, self._language, notes=(self._sum(),))
         table.whole = self._candidates.whole
         return table
 
@@ -151,7 +153,14 @@ def _table(candidates: Table, chosen: Sequence[int], language: str) -> ITable:
             },
             {"extend": "selectNone", "text": say("say.select_none", language)},
         ],
+        language={
+            "search": say("say.search", language),
+            "lengthMenu": say("say.search_pages", language),
+            "zeroRecords": say("say.search_nothing", language),
+        },
         layout={"topStart": "buttons", "topEnd": "search", "bottomStart": "pageLength", "bottomEnd": "paging"},
-        style="table-layout:auto;width:100%",
+        # Reasons are long: they get room, and the table scrolls within the page.
+        columnDefs=[{"targets": [candidates.columns.index("why")], "width": "26em"}],
+        scrollX=True,
         classes="display compact",
     )

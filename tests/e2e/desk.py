@@ -32,6 +32,8 @@ PATIENCE = 90
 TALL = 9000
 # What the window has below its last cell: a margin and the status bar.
 BELOW = 60
+# The notebook in front: those in other tabs stay in the page, hidden.
+PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 ERROR = '[data-mime-type="application/vnd.jupyter.stderr"]'
 
 
@@ -104,6 +106,8 @@ class JupyterLab:
         return {name: str(self._home / folder) for name, folder in own.items()} | {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
+            # The kernels try this checkout, whichever the environment has installed.
+            "PYTHONPATH": str(ROOT),
             "JUPYTER_CONFIG_PATH": str(ROOT / "jupyter"),
             "RUNBOOK_RUNS": str(self.runs),
             "RUNBOOK_SANDBOX": str(self.sandbox),
@@ -160,16 +164,54 @@ class Desk:
         self.page = page
         self._lab = lab
 
+    def add(self, notebook: str, content: str) -> None:
+        """
+        Put another notebook beside ours, as if it had come from somebody else.
+        """
+        (self._lab.root / "notebooks" / f"{notebook}.ipynb").write_text(content, encoding="utf-8")
+
     def open(self, notebook: str) -> Notebook:
         """
         Open a notebook and wait for its kernel.
         """
         self.page.goto(f"{self._lab.url}/lab/tree/notebooks/{notebook}.ipynb?reset&token={self._lab.token}")
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        return self._in_front(notebook)
+
+    def follow(self, notebook: str) -> Notebook:
+        """
+        Click the link that leads to *notebook* at the end of the one in front, and wait for its kernel.
+        """
+        self.page.locator(f'{PANEL} .jp-MarkdownOutput p:has-text("Next:") a').last.click()
+        return self._in_front(notebook)
+
+    def _in_front(self, notebook: str) -> Notebook:
         self.page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+            """path => {
+                const shown = window.jupyterapp?.shell.currentWidget;
+                return shown?.context?.path.endsWith(path) && shown.sessionContext?.session?.kernel?.status === 'idle';
+            }""",
+            arg=f"{notebook}.ipynb",
         )
         return Notebook(self.page, self._lab.root / "notebooks" / f"{notebook}.ipynb")
+
+    @property
+    def run_folder(self) -> Path:
+        """
+        The folder of the run that is open.
+        """
+        return self._lab.runs / (self._lab.runs / "open-run").read_text(encoding="utf-8").strip()
+
+    def show(self, notebook: Path) -> None:
+        """
+        Open a notebook that came from elsewhere, and wait until all of it is drawn.
+        """
+        kept = self._lab.root / "received" / notebook.name
+        kept.parent.mkdir(exist_ok=True)
+        shutil.copy(notebook, kept)
+        self.page.goto(f"{self._lab.url}/lab/tree/received/{notebook.name}?reset&token={self._lab.token}")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        self.page.locator(f"{PANEL} .jp-Cell").last.wait_for()
 
 
 class Notebook:
@@ -190,8 +232,8 @@ class Notebook:
         """
         self.page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
         self.page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
-        cells = self.page.locator(".jp-NotebookPanel .jp-CodeCell")
-        errors = self.page.locator(f".jp-NotebookPanel {ERROR}")
+        cells = self.page.locator(f"{PANEL} .jp-CodeCell")
+        errors = self.page.locator(f"{PANEL} {ERROR}")
         end = time.monotonic() + PATIENCE
         while not all(_prompt(cell).isdigit() for cell in cells.all()):
             if said := errors.all_text_contents():
@@ -203,7 +245,7 @@ class Notebook:
         Find the last code cell whose text holds *source*.
         """
         editor = self.page.locator(".jp-InputArea-editor", has_text=source)
-        return self.page.locator(".jp-NotebookPanel .jp-CodeCell", has=editor).last
+        return self.page.locator(f"{PANEL} .jp-CodeCell", has=editor).last
 
     def run(self, source: str) -> Locator:
         """
@@ -247,10 +289,10 @@ class Notebook:
         """
         Make the window *width* wide and as high as the whole notebook.
         """
-        panel = self.page.locator(".jp-NotebookPanel .jp-WindowedPanel-outer")
+        panel = self.page.locator(f"{PANEL} .jp-WindowedPanel-outer")
         panel.evaluate("panel => panel.scrollTo(0, 0)")
         self.page.set_viewport_size({"width": width, "height": TALL})
-        cell = self.page.locator(".jp-NotebookPanel .jp-Cell").last
+        cell = self.page.locator(f"{PANEL} .jp-Cell").last
         box = None
         # JupyterLab lays out anew a little after the window has changed.
         while (found := cell.bounding_box()) != box or box is None:

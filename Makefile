@@ -73,6 +73,7 @@ bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.chain
 	PYTHONPATH=tests $(BIN)/python -m bench.size
 	PYTHONPATH=tests $(BIN)/python -m bench.protect
+	PYTHONPATH=tests $(BIN)/python -m bench.snapshot
 
 # What Binder builds and starts, without its container: a fresh environment, postBuild, start.
 binder: $(VENV)/dev.stamp

@@ -5,6 +5,7 @@ The errors that users meet. Imports only `text`, for the sentences.
     ├── InvalidParameters        exit 2: nothing was sent
     ├── SignInError              exit 1: no usable credential, or the target refused it
     ├── ReadOnlyViolation        exit 1: a write was attempted outside apply
+    ├── ReadFailed               exit 5: a copy was not read to its end; it can go on where it stopped
     ├── WriteFailed              exit 5: a change did not complete; the run can go on where it stopped
     ├── Drift                    exit 4: the world moved under the plan
     ├── PlanRefused              exit 4: the plan cannot be applied as it stands
@@ -25,6 +26,7 @@ __all__ = [
     "Drift",
     "InvalidParameters",
     "PlanRefused",
+    "ReadFailed",
     "ReadOnlyViolation",
     "RunbookError",
     "SignInError",
@@ -133,6 +135,14 @@ class ReadOnlyViolation(RunbookError):
     """
     A call that is not a known read was attempted while nothing may be written.
     """
+
+
+class ReadFailed(RunbookError):
+    """
+    A copy of an estate was not read to its end; what was read is kept.
+    """
+
+    exit_code = 5
 
 
 class WriteFailed(RunbookError):

@@ -37,6 +37,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "discover": (
         f"{_VAULTS}/backupFabrics/refreshContainers/action",
         f"{_VAULTS}/backupFabrics/operationResults/read",
+        f"{_VAULTS}/backupFabrics/operationsStatus/read",
     ),
     "protect": _PROTECT,
     "undelete": _PROTECT,

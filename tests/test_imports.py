@@ -29,7 +29,7 @@ ORDER = (
     ("render", "journal", "evidence"),
     ("folder", "lease"),
     ("arm",),
-    ("ui", "conclusion"),
+    ("ui", "conclusion", "rehearsal"),
     ("applying",),
     ("state",),
     ("views",),

@@ -7,15 +7,15 @@ read where the status list does not have it. What cannot be read is recorded as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from runbook_lib.arm import machines, shapes
 from runbook_lib.arm.servicetags import service_tags_list, service_tags_path
-from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.arm.session import ArmError
 from runbook_lib.arm.wire import Json, as_text, properties_of
 from runbook_lib.checks.kinds import (
     GROUPS,
@@ -37,6 +37,7 @@ from runbook_lib.records import (
     SERVICE_TAGS,
     Inventory,
     ProtectedItem,
+    Target,
     Unread,
     Vault,
     VirtualMachine,
@@ -45,7 +46,7 @@ from runbook_lib.records import (
 )
 from runbook_lib.selection import VMS, select
 
-__all__ = ["API_VERSIONS", "read_inventory"]
+__all__ = ["API_VERSIONS", "Readable", "read_inventory"]
 
 # One place for the versions of what is read raw; the typed clients bring their own. Chosen: what those clients send.
 API_VERSIONS = {
@@ -65,13 +66,41 @@ JOBS = f"{VAULTS}/backupJobs"
 MOST_JOB_LISTS = 20
 
 
+class Readable(Protocol):
+    """
+    What can be read: a session, or what keeps its answers.
+    """
+
+    @property
+    def target(self) -> Target:
+        """
+        Where it reads.
+        """
+
+    @property
+    def now(self) -> datetime:
+        """
+        The service's clock at its last answer.
+        """
+
+    def get(self, path: str, api_version: str, **query: str) -> Json:
+        """
+        Read one resource.
+        """
+
+    def rows(self, path: str, api_version: str, **query: str) -> Iterator[Json]:
+        """
+        Read a list over all its pages.
+        """
+
+
 @dataclass(slots=True)
 class _Reader:
     """
     Reads lists side by side and keeps what went wrong.
     """
 
-    session: Session
+    session: Readable
     unread: list[Unread] = field(default_factory=list)
 
     def each(self, scope: str, what: str, path: str, family: str, take: Callable[[Json], None], **query: str) -> bool:
@@ -126,7 +155,7 @@ class _Reader:
 
 
 @without_collector()
-def read_inventory(session: Session, asked: Parameters, sought: tuple[str, ...] = ()) -> Inventory:
+def read_inventory(session: Readable, asked: Parameters, sought: tuple[str, ...] = ()) -> Inventory:
     """
     Read the estate as far as the job needs it.
 

@@ -29,7 +29,7 @@ from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal, redacted
-from runbook_lib.records import Target
+from runbook_lib.records import Origin, Target, decode
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 
 if TYPE_CHECKING:
@@ -284,15 +284,30 @@ class Session:
             ArmError: a page could not be read, is no list, leads to another host, or the pages go in a circle.
             SignInError: the credential is refused.
         """
-        request = HttpRequest("GET", path, params={"api-version": api_version, **query})
+        for page, _ in self.pages(path, api_version, **query):
+            yield from page
+
+    def pages(
+        self, path: str, api_version: str, after: str = "", **query: str
+    ) -> Iterator[tuple[list[dict[str, Any]], str]]:
+        """
+        Read a list as `rows` does, page by page, each with the link to the next one; empty where it is the last.
+
+        Args:
+            after: link to the page to go on with, of an earlier reading.
+        """
+        if after:
+            self._refuse_foreign(path, after)
+        first = HttpRequest("GET", path, params={"api-version": api_version, **query})
+        request = HttpRequest("GET", after) if after else first
         seen: set[str] = set()
         while True:
             page = self._send(request)
             rows = page.get("value")
             if not isinstance(rows, list):
                 raise ArmError(200, "MalformedPage", f"{path}: a list has no 'value'")
-            yield from (row for row in rows if isinstance(row, dict))
-            following = page.get("nextLink")
+            following = str(page.get("nextLink") or "")
+            yield [row for row in rows if isinstance(row, dict)], following
             if not following:
                 return
             if following in seen:
@@ -375,6 +390,21 @@ def _claims(token: str) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
+def _origin(source: dict[str, Any], path: Path) -> Origin | None:
+    """
+    Read what a sandbox's estate says that it is a copy of.
+
+    Raises:
+        InvalidParameters: it cannot be understood.
+    """
+    if not source:
+        return None
+    try:
+        return decode(Origin, {name: value for name, value in source.items() if name != "unread"})
+    except ValueError as error:
+        raise InvalidParameters("estate", name="estate", problem=f"{path}: source: {error}") from error
+
+
 def open_session(kind: str, journal: Journal) -> Session:
     """
     Sign in to the target *kind*, `sandbox` or `azure`.
@@ -385,7 +415,13 @@ def open_session(kind: str, journal: Journal) -> Session:
     """
     if kind == "sandbox":
         sandbox = sandbox_state(sandbox_path())
-        target = Target(kind="sandbox", name=sandbox.status()["estate"], caller="operator@sandbox")
+        told = sandbox.status()
+        target = Target(
+            kind="sandbox",
+            name=told["estate"],
+            caller="operator@sandbox",
+            copy_of=_origin(told["source"], sandbox.path),
+        )
         return Session(
             target,
             _SandboxCredential(),

@@ -12,6 +12,7 @@ from runbook_lib.cli.catalogues import parameters, show_checks
 from runbook_lib.cli.evidence import verify
 from runbook_lib.cli.runs import apply, resume, run
 from runbook_lib.cli.sandbox import sandbox
+from runbook_lib.cli.snapshot import snapshot
 
 __all__ = ["main"]
 
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (run, resume, apply, verify, parameters, show_checks, sandbox):
+for command in (run, resume, apply, snapshot, verify, parameters, show_checks, sandbox):
     main.add_command(command)

@@ -16,9 +16,9 @@ import click
 import yaml
 
 from runbook_lib import evidence
-from runbook_lib.cli.base import exits, width
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, RunbookError, WriteFailed, speak
-from runbook_lib.parameters import Parameters, build, from_text
+from runbook_lib.cli.base import exits, read_pairs, width
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed, speak
+from runbook_lib.parameters import Parameters, build
 from runbook_lib.text import plain, say
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(
     """
     speak(dict(pairs).get("language"))
     given = _read_file(file) if file else {}
-    given |= _read_pairs(pairs)
+    given |= read_pairs(pairs)
     speak(given.get("language"))
     given |= {"target": target} if target else {}
     given |= {"apply": True} if applies else {}
@@ -96,11 +96,15 @@ def resume(run_dir: Path, as_json: bool) -> int:
 @click.command()
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder of the application.")
+@click.option("--target", type=click.Choice(["sandbox", "azure"]), help="Apply a rehearsed plan to the original here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output.")
 @exits
-def apply(plan: Path, out: Path | None, as_json: bool) -> int:
+def apply(plan: Path, out: Path | None, target: str | None, as_json: bool) -> int:
     """
     Apply a saved plan, a plan.json or the run folder that has it, exactly as it is: refused if the world moved.
+
+    Without --target it is applied where it was made. A plan that was rehearsed on a copy (`runbook snapshot`) goes to
+    the original when --target says so, and to nothing else.
     """
     from runbook_lib.folder import read_plan
     from runbook_lib.plan import plan_digest
@@ -112,10 +116,10 @@ def apply(plan: Path, out: Path | None, as_json: bool) -> int:
     if plan_digest(given) != given.digest:
         raise PlanRefused("plan_edited", digest=given.digest)
     speak(given.parameters.get("language"))
-    asked = build(given.parameters | {"apply": True})
+    asked = build(given.parameters | {"apply": True} | ({"target": target} if target else {}))
     folder = _free_folder(out)
     planned_on = _own_sandbox(path.resolve().parent)
-    if planned_on.exists():
+    if planned_on.exists() and target is None:
         _pointer(folder).parent.mkdir(parents=True, exist_ok=True)
         _pointer(folder).write_text(str(planned_on), encoding="utf-8")
     return _run(asked, folder, "", as_json, given)
@@ -155,6 +159,10 @@ def _run(asked: Parameters, out: Path, estate: str, as_json: bool, given: Plan |
         click.echo(json.dumps(result.outcome, ensure_ascii=False, indent=1))
     else:
         _print_verdicts(result, asked.language)
+    if asked.apply and own.exists():
+        for line in _rehearsed(result, own, asked.language):
+            # Beside the outcome, which is what is asked for as JSON.
+            click.echo(line, err=as_json)
     return int(result.outcome["exit_code"])
 
 
@@ -214,22 +222,30 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     click.echo(say(sealed, language, path=plain(result.folder), digest=result.digest))
 
 
+def _rehearsed(result: ChainResult, own: Path, language: str) -> list[str]:
+    """
+    Say what applying the plan to the original takes, where the run's own sandbox is a copy of one.
+    """
+    from runbook_lib.arm.session import sandbox_state
+    from runbook_lib.folder import RunFolder
+    from runbook_lib.rehearsal import estimate, lines
+    from runbook_lib.render import planned
+
+    folder = RunFolder(result.folder)
+    plan = folder.plan()
+    if plan is None or plan.copy_of is None:
+        return []
+    sandbox = sandbox_state(own)
+    throttle = sandbox.profile().throttle
+    sandbox.close()
+    changes = planned(evidence.read_json(result.folder / "plan.json").get("steps", ()), language)
+    found = estimate(folder.journal.entries())
+    return [*changes, *lines(found, plan.copy_of, throttle, str(result.folder), language)]
+
+
 def _new_folder() -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return Path("runs") / f"{stamp}-{os.urandom(3).hex()}"
-
-
-def _read_pairs(pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    problems: list[RunbookError] = []
-    read: dict[str, Any] = {}
-    for name, value in pairs:
-        try:
-            read[name] = from_text(name, value)
-        except InvalidParameters as error:
-            problems.append(error)
-    if problems:
-        raise InvalidParameters(problems=tuple(problems))
-    return read
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
         parameters={name: value for name, value in asked.as_dict().items() if name not in ("run_dir", "apply")},
         steps=tuple(steps),
         notes=tuple(notes),
+        copy_of=inventory.target.copy_of,
     )
     return replace(made, digest=plan_digest(made))
 

@@ -30,6 +30,7 @@ __all__ = [
     "Inventory",
     "Location",
     "Lock",
+    "Origin",
     "Policy",
     "ProtectedItem",
     "Provider",
@@ -44,6 +45,33 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """
+    What a copy of an estate was taken from.
+
+    Attributes:
+        kind: `sandbox` or `azure`.
+        name: the estate, or the cloud.
+        tenant: tenant id, empty where it is not known.
+        subscriptions: GUIDs, in lower case, of those that were read for their VMs or for vaults to be made there.
+        read_at: when the last of it was read, by the service's own clock.
+    """
+
+    kind: str
+    name: str
+    tenant: str
+    subscriptions: tuple[str, ...]
+    read_at: datetime
+
+    @property
+    def mark(self) -> str:
+        """
+        The mark of the target that it was.
+        """
+        return _mark(self.kind, self.name, self.tenant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """
     Where the run reads and writes.
@@ -53,21 +81,35 @@ class Target:
         name: the estate, or the cloud.
         tenant: tenant id, if it is known.
         caller: who the token says is calling.
+        copy_of: what the sandbox's estate was copied from; None where nobody says that it is a copy.
     """
 
     kind: str
     name: str
     tenant: str = ""
     caller: str = ""
+    copy_of: Origin | None = None
 
     @property
     def mark(self) -> str:
         """
         The mark that stands on everything that came from this target.
         """
+        return _mark(self.kind, self.name, self.tenant)
+
+    def is_origin(self, origin: Origin) -> bool:
+        """
+        Tell whether a copy was taken from this target; not where the tenant of a real one is unknown.
+        """
         if self.kind == "sandbox":
-            return "SANDBOX (simulated)"
-        return f"AZURE {self.name}, tenant {self.tenant or 'unknown'}"
+            # One without a name of its own would be any.
+            return (origin.kind, origin.name) == (self.kind, self.name) and self.copy_of is None
+        named = (origin.kind, origin.name, origin.tenant.lower())
+        return bool(self.tenant) and named == (self.kind, self.name, self.tenant.lower())
+
+
+def _mark(kind: str, name: str, tenant: str) -> str:
+    return "SANDBOX (simulated)" if kind == "sandbox" else f"AZURE {name}, tenant {tenant or 'unknown'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """
-What the runbook makes of an inventory: findings, changes, the plan, verdicts. Imports `codec` and `base`.
+What the runbook makes of an inventory: findings, changes, the plan, verdicts. Imports `arm`,
+`base` and `codec`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from runbook_lib.records.arm import Origin
 from runbook_lib.records.base import key
 from runbook_lib.records.codec import digest
 
@@ -119,6 +121,7 @@ class Plan:
         target: mark of the target that it was made for.
         parameters: what was asked for, with the defaults filled in; without the run folder, and without leave to write.
         notes: ids of sentences and their facts, on what the plan leaves as it is.
+        copy_of: what the world that it was made on was copied from; None where that was no copy.
         digest: sha256 over all the rest.
     """
 
@@ -126,6 +129,7 @@ class Plan:
     parameters: dict[str, Any]
     steps: tuple[Step, ...] = ()
     notes: tuple[dict[str, Any], ...] = ()
+    copy_of: Origin | None = None
     digest: str = ""
 
     @property

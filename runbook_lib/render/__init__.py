@@ -4,7 +4,7 @@ holds. No widgets.
 """
 
 from runbook_lib.render.catalogue import check_lines
-from runbook_lib.render.ending import ending, failure, failures, worse
+from runbook_lib.render.ending import ending, failure, failures, planned, worse
 from runbook_lib.render.estate import machine, machines, policies, unread, vaults
 from runbook_lib.render.network import effective, truth_table
 from runbook_lib.render.options import files, options, ranges
@@ -60,6 +60,7 @@ __all__ = [
     "placed",
     "plain",
     "plan",
+    "planned",
     "policies",
     "precheck",
     "prerequisites",

@@ -14,7 +14,7 @@ from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
 from runbook_lib.text.service_errors import explain
 
-__all__ = ["ending", "failure", "failures", "irreversible", "worse"]
+__all__ = ["ending", "failure", "failures", "irreversible", "planned", "worse"]
 
 # A terminal is no place for a thousand lines; the run folder has all of them.
 MOST = 20
@@ -125,7 +125,7 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         *table.text(width).splitlines(),
         ", ".join(f"{name} {count}" for name, count in sorted(outcome["counts"].items())),
     ]
-    planned = [_planned(step["number"], change, language) for step in steps for change in step["changes"]]
+    changes = [(step["number"], change) for step in steps for change in step["changes"]]
     if outcome["applied"]:
         counted = {name: outcome["changes"].get(name, 0) for name in OUTCOMES}
         lines.append(say("say.changes", language, **counted))
@@ -137,12 +137,9 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         ]
         lines += _cut(told, "tables/plan.csv", language)
         lines += worse(outcome["verdicts"], language)
-    elif planned:
-        lines += planned[: sinks.MOST_ROWS]
-        if len(planned) > sinks.MOST_ROWS:
-            facts = {"shown": sinks.MOST_ROWS, "count": len(planned), "file": "tables/plan.csv"}
-            lines.append(say("say.table_cut", language, **facts))
-        lines.append(say("say.planned", language, count=len(planned)))
+    elif changes:
+        lines += _planned_lines(changes, language)
+        lines.append(say("say.planned", language, count=len(changes)))
     if outcome["irreversible"]:
         lines.append(irreversible(outcome["irreversible"], language))
     lines += outcome["notes"]
@@ -156,6 +153,25 @@ def ending(outcome: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], width
         lines.append(say("say.held_back", language, count=len(held_back)))
         lines += _cut(held_back, "tables/comparison.csv", language)
     return [plain(line) for line in lines]
+
+
+def planned(steps: Iterable[Mapping[str, Any]], language: str) -> list[str]:
+    """
+    List the changes of a plan in lines for a terminal; the first of very many.
+
+    Args:
+        steps: as `plan.json` has them.
+    """
+    changes = [(step["number"], change) for step in steps for change in step["changes"]]
+    return [plain(line) for line in _planned_lines(changes, language)]
+
+
+def _planned_lines(changes: Sequence[tuple[str, Mapping[str, Any]]], language: str) -> list[str]:
+    lines = [_planned(number, change, language) for number, change in changes[: sinks.MOST_ROWS]]
+    if len(changes) > sinks.MOST_ROWS:
+        facts = {"shown": sinks.MOST_ROWS, "count": len(changes), "file": "tables/plan.csv"}
+        lines.append(say("say.table_cut", language, **facts))
+    return lines
 
 
 def _planned(number: str, change: Mapping[str, Any], language: str) -> str:

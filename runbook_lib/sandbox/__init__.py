@@ -7,8 +7,8 @@ library. Loading it loads neither `azure` nor a web server.
 
 from __future__ import annotations
 
-from runbook_lib.sandbox.estate import Estate, SandboxError, read_estate, read_profile
+from runbook_lib.sandbox.estate import Estate, SandboxError, read_estate, read_profile, write_estate
 from runbook_lib.sandbox.faults import Fault
 from runbook_lib.sandbox.tenant import Sandbox
 
-__all__ = ["Estate", "Fault", "Sandbox", "SandboxError", "read_estate", "read_profile"]
+__all__ = ["Estate", "Fault", "Sandbox", "SandboxError", "read_estate", "read_profile", "write_estate"]

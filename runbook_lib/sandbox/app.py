@@ -205,7 +205,7 @@ class ArmApp:
     def _take_fault(self, request: Request, rules: list[tuple[int, Body]]) -> Fault | None:
         for seq, rule in rules:
             fault = Fault.of(rule)
-            if not fault.matches(request.method, request.path):
+            if not fault.matches(request.method, request.path, request.query):
                 continue
             with self._store.writing() as state:
                 if state.use_fault(seq):

@@ -2,16 +2,18 @@
 Estates: the ARM resources that a sandbox starts from. Imports `bodies`, `recorded` and the standard library only.
 
 An estate file is one JSON object: `estate` (the version of the form, 1), `name`, `asOf` (the moment it was read),
-`profile` (settings of the simulator), `resources` (ARM bodies as Azure returns them) and `status` (the instance view of
-each VM, by the VM's id). A folder of recorded traffic is read as an estate too.
+`profile` (settings of the simulator), `resources` (ARM bodies as Azure returns them) and `status` (what else is known
+of some, by id: the instance view of a VM, the storage configuration of a vault, the recovery points of an item); one
+that is a copy also has `source`, which tells of what. A folder of recorded traffic is read as an estate too.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,14 @@ __all__ = ["Estate", "SandboxError", "builtin_estates", "read_estate", "read_pro
 
 _VERSION = 1
 _FIELDS = {"estate": int, "name": str, "asOf": str, "profile": dict, "resources": list, "status": dict}
+_OPTIONAL = {"source": dict}
+_WITH_STATUS = frozenset(
+    {
+        bodies.VIRTUAL_MACHINE,
+        "Microsoft.RecoveryServices/vaults",
+        "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
+    }
+)
 _BUILTIN = Path(__file__).with_name("estates")
 # Characters that reorder or hide the text around them: written as escapes, so that a reader of the file sees them.
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -37,10 +47,12 @@ class Estate:
         name: what people call it.
         as_of: when it was read, aware; a simulator's clock starts there, so that recovery points keep their age.
         resources: ARM bodies, each with `id`, `name` and `type`.
-        status: instance view by lower-cased VM id.
+        status: by lower-cased id, the instance view of a VM, the storage configuration of a vault, or an object with
+            the recovery `points` of an item.
         profile: settings of the simulator that go with it.
         conflicts: how often a recording contradicted an earlier answer about the same resource.
         origin: where it came from.
+        source: what it is a copy of, in words that are not the sandbox's own; empty for one that was made up.
     """
 
     name: str
@@ -50,6 +62,7 @@ class Estate:
     profile: dict[str, Any]
     conflicts: int = 0
     origin: str
+    source: dict[str, Any] = field(default_factory=dict)
 
 
 def builtin_estates() -> tuple[str, ...]:
@@ -107,21 +120,26 @@ def read_profile(path: Path) -> dict[str, Any]:
 
 def write_estate(estate: Estate, path: Path) -> None:
     """
-    Write *estate* as an estate file that people can read and edit.
+    Write *estate* as an estate file that people can read and edit, and nobody but its owner: all at once or not at all.
     """
     spelled = {body["id"].lower(): body["id"] for body in estate.resources}
     document = {
         "estate": _VERSION,
         "name": estate.name,
         "asOf": estate.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        **({"source": estate.source} if estate.source else {}),
         "profile": estate.profile,
         "resources": estate.resources,
         "status": {spelled.get(vm, vm): view for vm, view in estate.status.items()},
     }
     text = json.dumps(document, indent=1, ensure_ascii=False)
     text = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    beside = path.with_name(path.name + ".new")
     try:
-        path.write_text(text + "\n", encoding="utf-8", newline="\n")
+        beside.unlink(missing_ok=True)
+        with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(text.encode() + b"\n")
+        beside.replace(path)
     except OSError as error:
         raise SandboxError(f"{path}: cannot be written ({error.strerror}); give a path that can") from error
 
@@ -155,6 +173,7 @@ def _read_file(path: Path, origin: str) -> Estate:
         status={vm.lower(): view for vm, view in document["status"].items()},
         profile=document["profile"],
         origin=origin,
+        source=document.get("source", {}),
     )
 
 
@@ -170,11 +189,11 @@ def _field_problems(document: Mapping[str, Any]) -> list[str]:
     problems += [
         f"{field}: is no field of an estate; remove it or put its spelling right"
         for field in document
-        if field not in _FIELDS
+        if field not in _FIELDS | _OPTIONAL
     ]
     problems += [
         f"{field}: has to be {bodies.JSON_NAMES[kind]}; it is {json.dumps(document[field])[:40]}"
-        for field, kind in _FIELDS.items()
+        for field, kind in (_FIELDS | _OPTIONAL).items()
         if field in document and not isinstance(document[field], kind)
     ]
     if isinstance(document.get("asOf"), str):
@@ -213,19 +232,19 @@ def _resource_problems(resources: list[Any]) -> list[str]:
 
 
 def _status_problems(status: Mapping[str, Any], resources: list[Any]) -> list[str]:
-    vms = {
+    known = {
         body["id"].lower()
         for body in resources
-        if isinstance(body, dict)
-        and isinstance(body.get("id"), str)
-        and bodies.arm_type(body["id"]) == bodies.VIRTUAL_MACHINE
+        if isinstance(body, dict) and isinstance(body.get("id"), str) and bodies.arm_type(body["id"]) in _WITH_STATUS
     }
     problems = []
     seen: set[str] = set()
     for vm, view in status.items():
         place = f"status[{vm!r}]"
-        if vm.lower() not in vms:
-            problems.append(f"{place}: names no virtual machine of this estate; add the VM or remove the status")
+        if vm.lower() not in known:
+            problems.append(
+                f"{place}: names no virtual machine of this estate, nor a vault or an item; add it or remove the status"
+            )
         if vm.lower() in seen:
             problems.append(f"{place}: is given twice (ids are compared without case); keep one of them")
         if not isinstance(view, dict):

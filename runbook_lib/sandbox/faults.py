@@ -20,6 +20,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "does": (str,),
     "method": (str,),
     "path": (str,),
+    "query": (str,),
     "skip": (int,),
     "times": (int, type(None)),
     "after_effect": (bool,),
@@ -49,6 +50,7 @@ class Fault:
             service sees the request.
         method: the method that it matches; `*` for all.
         path: a regular expression that is searched in the decoded, lower-cased path.
+        query: likewise in the query, as `name=value&…` in the order of the names.
         skip: how many requests that it matches pass before it begins.
         times: for how many it then holds; None for all.
         after_effect: whether the service acts on the request before its answer is lost.
@@ -62,6 +64,7 @@ class Fault:
     does: str = "answer"
     method: str = "*"
     path: str = ""
+    query: str = ""
     skip: int = 0
     times: int | None = None
     after_effect: bool = False
@@ -98,10 +101,11 @@ class Fault:
             raise SandboxError(f"fault.times: {self.times} must be at least 1; leave it out for always")
         if not 0 < self.seconds <= 3600:
             raise SandboxError(f"fault.seconds: {self.seconds} must be above 0 and at most 3600")
-        try:
-            re.compile(self.path)
-        except re.error as error:
-            raise SandboxError(f"fault.path: {self.path!r} is no regular expression ({error})") from error
+        for name, pattern in (("path", self.path), ("query", self.query)):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise SandboxError(f"fault.{name}: {pattern!r} is no regular expression ({error})") from error
 
     @classmethod
     def of(cls, rule: Any) -> Fault:
@@ -142,11 +146,14 @@ class Fault:
         """
         return self.does if self.does in ("reset", "timeout", "truncate") else ""
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str, query: Mapping[str, str]) -> bool:
         """
         Tell whether the rule is about a request.
         """
-        return self.method in ("*", method) and re.search(self.path, path.lower()) is not None
+        if self.method not in ("*", method) or re.search(self.path, path.lower()) is None:
+            return False
+        asked = "&".join(f"{name}={value}" for name, value in sorted(query.items())).lower()
+        return re.search(self.query, asked) is not None
 
     def spoil(self, answer: Answer | None) -> Answer | None:
         """

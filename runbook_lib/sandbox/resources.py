@@ -18,6 +18,7 @@ from runbook_lib.sandbox.state import Body, key_of, normal_location
 __all__ = ["EFFECTS", "FAILURES", "ROUTES", "page_size", "require_registration"]
 
 _ACCESS = "microsoft.authorization"
+_LOCATION_TYPE = "microsoft.resources/subscriptions/locations"
 _GROUP_TYPE = "microsoft.resources/resourcegroups"
 _GROUP_NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
 _TOP_DIGITS = 9
@@ -105,7 +106,9 @@ def _nameless(body: Body) -> Body:
 
 
 def _locations(call: Call) -> Answer:
-    return Answer(status=200, body={"value": [one.body(call.names["subscription"]) for one in REGIONS.values()]})
+    told = [body for _, body in call.state.scan(_LOCATION_TYPE, call.subscription_scope)]
+    known = [one.body(call.names["subscription"]) for one in REGIONS.values()]
+    return Answer(status=200, body={"value": told or known})
 
 
 def _provider(call: Call) -> Answer:

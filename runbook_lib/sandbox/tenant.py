@@ -17,6 +17,7 @@ from runbook_lib.sandbox.app import ArmApp, profile_of, settle
 from runbook_lib.sandbox.backup.defaults import POLICY_KIND, default_policies
 from runbook_lib.sandbox.backup.protection import schedule_purges
 from runbook_lib.sandbox.bodies import SandboxError
+from runbook_lib.sandbox.call import member
 from runbook_lib.sandbox.compute import VM_TYPE
 from runbook_lib.sandbox.estate import Estate
 from runbook_lib.sandbox.faults import Fault
@@ -79,6 +80,7 @@ class Sandbox:
         with self._store.writing() as state:
             state.clear()
             state.set_setting("estate", estate.name)
+            state.set_setting("source", estate.source)
             state.set_now(estate.as_of)
             _adopt(state, settings, rules)
             state.put_all(_without_view(state, body) for body in bodies.values())
@@ -145,6 +147,7 @@ class Sandbox:
                 "path": str(self.path),
                 "now": state.now(),
                 "estate": state.setting("estate", ""),
+                "source": state.setting("source", {}),
                 "resources": state.counts(),
                 "requests": state.request_count(),
                 "pending_operations": state.pending(),
@@ -268,11 +271,27 @@ def _without_view(state: State, body: Body) -> Body:
 
 def _complete_vaults(state: State, created: datetime) -> None:
     for _, vault in list(state.scan(VAULT_TYPE)):
-        # What a real vault had found and registered is not in its body; its items and its age tell.
+        # What a real vault had found and registered is not in its body; its items, its storage and its age tell.
+        storage = state.runtime(vault["id"])
+        state.set_runtime(vault["id"], {})
         items = next(state.scan(ITEM_TYPE, vault["id"]), None)
-        remember(state, vault, discovered=True, registered=items is not None)
+        locked = storage.get("storageTypeState") == "Locked"
+        remember(state, vault, discovered=True, registered=locked or items is not None)
+        _add_redundancy(state, vault, storage)
         own = {key for key, _ in state.scan(POLICY_KIND.lower(), vault["id"])}
         state.put_all(policy for policy in default_policies(vault["id"], created) if key_of(policy["id"]) not in own)
+
+
+def _add_redundancy(state: State, vault: Body, storage: Body) -> None:
+    """
+    Put the replication that only its storage configuration tells of into the body of an older vault.
+    """
+    own = member(vault, "properties")
+    kind = storage.get("storageType") or storage.get("storageModelType")
+    if kind and not own.get("redundancySettings"):
+        restore = "Enabled" if storage.get("crossRegionRestoreFlag") is True else "Disabled"
+        settings = {"standardTierStorageRedundancy": kind, "crossRegionRestore": restore}
+        state.put({**vault, "properties": {**own, "redundancySettings": settings}})
 
 
 def _comparable(value: Any, name: str = "") -> Any:

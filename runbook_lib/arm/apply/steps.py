@@ -11,22 +11,30 @@ from runbook_lib.arm.apply.batch import Applied, Batch
 from runbook_lib.arm.session import Session
 from runbook_lib.errors import Drift, PlanRefused
 from runbook_lib.plan import is_done, moved, plan_digest
-from runbook_lib.records import Change, Inventory, Plan, Step, key
+from runbook_lib.records import Change, Inventory, Plan, Step, key, subscription_of
 
 __all__ = ["apply_step", "check_plan"]
 
 
 def check_plan(plan: Plan, session: Session) -> None:
     """
-    Refuse a plan that was edited, or made for another target.
+    Refuse a plan that was edited, or made for another target: one that was made on a copy may go to what that is a copy
+    of, as far as it was copied.
 
     Raises:
         PlanRefused: with what does not agree.
     """
     if plan_digest(plan) != plan.digest:
         raise PlanRefused("plan_edited", digest=plan.digest)
-    if plan.target != session.target.mark:
-        raise PlanRefused("plan_target", planned=plan.target, found=session.target.mark)
+    here = session.target
+    if (plan.target, plan.copy_of) == (here.mark, here.copy_of):
+        return
+    if plan.copy_of is None or not here.is_origin(plan.copy_of):
+        planned = plan.target if plan.copy_of is None else f"{plan.target}, a copy of {plan.copy_of.mark}"
+        raise PlanRefused("plan_target", planned=planned, found=here.mark)
+    for change in plan.changes:
+        if subscription_of(change.target) not in plan.copy_of.subscriptions:
+            raise PlanRefused("plan_uncopied", resource=change.target)
 
 
 def apply_step(

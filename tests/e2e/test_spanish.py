@@ -22,3 +22,15 @@ def test_a_spanish_notebook_speaks_spanish(desk: Desk) -> None:
     expect(notebook.output("run.mark")).to_contain_text("Leído el")
     expect(notebook.output("run.readiness()").locator("caption")).to_contain_text("Preparación de")
     expect(notebook.output("run.readiness()")).to_contain_text("Veredicto")
+
+
+def test_the_table_of_vms_speaks_spanish(desk: Desk) -> None:
+    """
+    Its search, its buttons and its counts as well, which another library writes.
+    """
+    notebook = desk.open("es/04_select_vms")
+    notebook.run_all()
+    table = desk.page.locator(".rb-vms")
+
+    for words in ("Buscar:", "Seleccionar todas las filas filtradas", "filas por página", "Filas de la 1 a la"):
+        expect(table).to_contain_text(words)

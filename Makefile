@@ -11,7 +11,7 @@ ifndef RUN_DIR
 RUN_DIR := runs/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell $(PYTHON) -c 'import os; print(os.urandom(3).hex())')
 endif
 
-.PHONY: run test lab lint e2e screenshots docs fidelity clients faults versions bench binder clean
+.PHONY: run test lab lint e2e screenshots docs notebooks fidelity clients faults versions bench binder clean
 
 # The main job on a fresh copy of the example estate. That some of its VMs are blocked (exit code 3) is what it shows.
 run: $(VENV)/run.stamp
@@ -30,6 +30,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check runbook_lib tests docs
 	$(BIN)/mypy
 	$(BIN)/python docs/build.py --check
+	$(BIN)/python docs/translations.py --check
 
 # Opens JupyterLab in headless Chromium.
 e2e: $(VENV)/dev.stamp
@@ -42,6 +43,10 @@ screenshots: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/build.py
+
+# notebooks/es/ of notebooks/ and docs/translations.es/; tells what is not translated.
+notebooks: $(VENV)/dev.stamp
+	$(BIN)/python docs/translations.py
 
 # The sandbox against Microsoft's specs and recorded traffic, found at RUNBOOK_REFERENCE.
 fidelity: $(VENV)/dev.stamp $(OAV)

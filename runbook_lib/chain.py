@@ -24,7 +24,7 @@ from runbook_lib.parameters import Parameters
 from runbook_lib.plan import Difference, world_moved
 from runbook_lib.records import Plan
 from runbook_lib.secrets import redacted
-from runbook_lib.text import say
+from runbook_lib.text import DEFAULT_LANGUAGE, say
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -58,16 +58,17 @@ class ChainResult:
     key: str = ""
 
 
-def notebook_path(name: str) -> Path:
+def notebook_path(name: str, language: str) -> Path:
     """
-    Return where a notebook is: `$RUNBOOK_NOTEBOOKS`, or the checkout that the package is installed from.
+    Return where a notebook is in *language*: under `$RUNBOOK_NOTEBOOKS`, or in the checkout that the package is
+    installed from; English ones lie there, each translation in a folder of its own.
 
     Raises:
         RunbookError: it is not there.
     """
     named = os.environ.get("RUNBOOK_NOTEBOOKS")
     home = Path(named) if named else Path(__file__).parents[1] / "notebooks"
-    path = home / f"{name}.ipynb"
+    path = (home if language == DEFAULT_LANGUAGE else home / language) / f"{name}.ipynb"
     if not path.exists():
         raise RunbookError("notebook_missing", resource=str(path))
     return path
@@ -96,7 +97,7 @@ def run_chain(
     if folder.sealed:
         raise InvalidParameters("run_sealed", name="run_dir", resource=str(out))
     for name in NOTEBOOKS:
-        notebook_path(name)
+        notebook_path(name, asked.language)
     # Before anything is sent: a key that cannot be used would be found out too late.
     signer = evidence.signer(sign_key)
     folder.save_parameters(asked)
@@ -214,7 +215,7 @@ def _execute(
     from runbook_lib.executing import DeadKernelError, declared_parameters
 
     progress(Event(id="say.progress_notebook", facts={"notebook": name}))
-    source = notebook_path(name)
+    source = notebook_path(name, asked.language)
     declared = declared_parameters(load_notebook_node(str(source)))
     values = asked.as_dict() | {"run_dir": folder.path.name}
     try:

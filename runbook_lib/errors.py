@@ -31,6 +31,7 @@ __all__ = [
     "RunbookError",
     "SignInError",
     "WriteFailed",
+    "speak",
 ]
 
 
@@ -46,6 +47,7 @@ class RunbookError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    language: ClassVar[str] = text.DEFAULT_LANGUAGE
 
     def __init__(self, message: str, /, *, resource: str = "", section: str = "", **facts: Any) -> None:
         self.message = message
@@ -54,10 +56,11 @@ class RunbookError(Exception):
         self.facts = facts
         super().__init__(message)
 
-    def describe(self, language: str = text.DEFAULT_LANGUAGE) -> str:
+    def describe(self, language: str = "") -> str:
         """
-        Say what is wrong and what to do about it, in *language*.
+        Say what is wrong and what to do about it, in *language*; without one in that of the run (see `speak`).
         """
+        language = language or self.language
         facts = {"resource": self.resource, "section": self.section} | self.facts
         said = text.say(f"error.{self.message}", language, **facts)
         remedy = f"error.{self.message}.remedy"
@@ -84,6 +87,15 @@ def _rebuild(
     return kind(message, resource=resource, section=section, **facts)
 
 
+def speak(language: object) -> None:
+    """
+    Let the errors of this process speak *language*: that of the run which it serves, a kernel or a command only one.
+
+    What is no language leaves English: whether it may be asked for is for the parameters to say.
+    """
+    RunbookError.language = str(language) if language in text.LANGUAGES else text.DEFAULT_LANGUAGE
+
+
 class InvalidParameters(RunbookError):
     """
     One or more parameters break a rule; nothing was sent.
@@ -95,7 +107,7 @@ class InvalidParameters(RunbookError):
         self.problems = problems
         super().__init__(message, **rest)
 
-    def describe(self, language: str = text.DEFAULT_LANGUAGE) -> str:
+    def describe(self, language: str = "") -> str:
         """
         Say every problem, one to a line.
         """

@@ -21,6 +21,7 @@ from runbook_lib.folder import GIVEN, SUPERVISED
 from runbook_lib.kernel import Kernel, environment, transport
 from runbook_lib.parameters import build
 from runbook_lib.secrets import redacted
+from runbook_lib.text import LANGUAGES
 
 __all__ = ["DeadKernelError", "declared_parameters", "execute"]
 
@@ -39,7 +40,9 @@ def execute(nb: NotebookNode, kernel_name: str, **options: Any) -> NotebookNode:
     if "shared_kernel" in options:
         # Evidence says nothing of the machine's folders.
         name = Path(options["output_path"]).name
-        nb.metadata["papermill"] |= {"input_path": f"notebooks/{name}", "output_path": name}
+        home = Path(nb.metadata["papermill"]["input_path"]).parent.name
+        source = f"notebooks/{home}/{name}" if home in LANGUAGES else f"notebooks/{name}"
+        nb.metadata["papermill"] |= {"input_path": source, "output_path": name}
     given = ",".join(nb.metadata.get("papermill", {}).get("parameters", {}))
     with environment({SUPERVISED: "1", GIVEN: given}):
         executed: NotebookNode = _Engine.execute_notebook(nb, kernel_name, **options)

@@ -24,6 +24,7 @@ from runbook_lib.parameters import Parameters
 from runbook_lib.plan import plan_digest
 from runbook_lib.records import Inventory, Plan, Step, decode, digest
 from runbook_lib.render import Table
+from runbook_lib.text import LANGUAGES
 
 __all__ = [
     "CHAINED",
@@ -33,6 +34,7 @@ __all__ = [
     "RunFolder",
     "interactive",
     "open_folder",
+    "opened_language",
     "read_plan",
     "runs_home",
     "state_path",
@@ -96,6 +98,14 @@ def interactive() -> bool:
     Tell whether a Jupyter server started this kernel for a notebook that somebody has open.
     """
     return "JPY_SESSION_NAME" in os.environ
+
+
+def opened_language() -> str:
+    """
+    Return the language of the translated notebook that somebody has open, by the folder that it lies in; else nothing.
+    """
+    folder = Path(os.environ.get("JPY_SESSION_NAME", "")).parent.name
+    return folder if folder in LANGUAGES else ""
 
 
 class RunFolder:

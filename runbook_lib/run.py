@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib import checks, evidence, render, ui
 from runbook_lib.checks.network import WIRESERVER, Destination, destinations
 from runbook_lib.conclusion import close, conclude, held_back, verdicts_of
-from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError
+from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError, speak
 from runbook_lib.events import Event
 from runbook_lib.evidence import UNFINISHED
-from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder
+from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder, opened_language
 from runbook_lib.offering import offers
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, is_done, is_gone, project
@@ -41,7 +41,8 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     Open the run that a notebook belongs to: the first code cell of each notebook.
 
     A parameter that differs from its default is taken from the notebook; else the run folder's value counts, so that
-    what was chosen in one notebook is the default of the next.
+    what was chosen in one notebook is the default of the next. Where nothing else is said, a translated notebook that
+    somebody has open speaks its own language.
 
     Args:
         notebook: name of the notebook, such as `01_create_vault`.
@@ -51,13 +52,17 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
         InvalidParameters: a value breaks a rule; nothing was sent.
     """
     given = {name: namespace[name] for name in NAMES if name in namespace}
-    folder = open_folder(str(given.get("run_dir", "")), new=notebook == NOTEBOOKS[0])
     defaults = {row.name: row.default for row in schema()}
+    named = os.environ.get(GIVEN, "").split(",")
+    if "language" not in named and given.get("language") == defaults["language"]:
+        given["language"] = opened_language() or defaults["language"]
+    speak(given.get("language"))
+    folder = open_folder(str(given.get("run_dir", "")), new=notebook == NOTEBOOKS[0])
     stored = folder.parameters()
     if stored and stored["target"] != given.get("target", stored["target"]):
         raise InvalidParameters("target_conflict", name="target", resource=folder.name, target=stored["target"])
-    named = os.environ.get(GIVEN, "").split(",")
     values = stored | {n: v for n, v in given.items() if n not in stored or n in named or v != defaults[n]}
+    speak(values.get("language"))
     asked = build(values | {"run_dir": folder.name})
     run = Run(folder, asked)
     run.declared = tuple(name for name in given if name not in ("target", "run_dir", "language", "apply"))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -15,13 +16,14 @@ from typing import Any
 import papermill
 import pytest
 from click.testing import CliRunner, Result
-from support import RunMaker, writes
+from support import RunMaker, templates, writes
 
 from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.evidence import ATTESTATION
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.sandbox import Fault, Sandbox
+from runbook_lib.text.service_errors import service_errors
 
 REPOSITORY = Path(__file__).parents[1]
 NOTEBOOK_FOLDER = REPOSITORY / "notebooks"
@@ -413,3 +415,113 @@ def test_a_verdict_that_got_worse_is_told(contoso: Sandbox, tmp_path: Path) -> N
 
     assert "sql02 (group rg-data-prod) was READY and is BLOCKED: " in result.stdout
     assert "this ends with the next backup." in result.stdout
+
+
+def _outputs(folder: Path) -> str:
+    """
+    Return all that the cells of a run's notebooks have shown.
+    """
+    cells = [cell for name in NOTEBOOKS for cell in json.loads((folder / f"{name}.ipynb").read_text())["cells"]]
+    shown = [each["data"]["text/plain"] for cell in cells for each in cell.get("outputs", ()) if "data" in each]
+    return "\n".join("".join(each) for each in shown)
+
+
+class _Blank(dict[str, str]):
+    """
+    Facts for any sentence: a break stands for each.
+    """
+
+    def __missing__(self, name: str) -> str:
+        return "\n"
+
+
+def _english() -> set[str]:
+    """
+    Return the longer pieces of English sentences, without their facts.
+    """
+    said = [each.format_map(_Blank()) for each in templates("en").values()]
+    said += [words for each in service_errors("en").values() for words in (each.cause, each.remedy)]
+    pieces = {piece.strip() for each in said for piece in each.split("\n") if len(piece.split()) >= 3}
+    # Names such as that of Azure Disk Encryption are the same in both.
+    spanish = "\n".join(templates("es").values())
+    return {piece for piece in pieces if piece not in spanish}
+
+
+@pytest.fixture(scope="module")
+def spanish(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """
+    A run in Spanish that applies: a VM that gets enabled, and one that is blocked.
+    """
+    folder = tmp_path_factory.mktemp("cadena") / "run"
+    selected = ("-p", "vm_selector", "group:rg-data-prod", "-p", "language", "es")
+    result = _runbook("run", "--estate", "contoso", "--apply", "--out", str(folder), *selected)
+    return folder, result
+
+
+def test_a_spanish_run_executes_the_spanish_notebooks(spanish: tuple[Path, Result]) -> None:
+    """
+    Their prose is Spanish, their code that of the English ones, and the evidence says which they were.
+    """
+    folder, result = spanish
+    executed = json.loads((folder / "01_create_vault.ipynb").read_text())
+
+    assert result.exit_code in (0, 3), result.output
+    assert "# Crear un almacén de Recovery Services" == "".join(executed["cells"][0]["source"]).splitlines()[0]
+    assert "notebooks/es/01_create_vault.ipynb" == executed["metadata"]["papermill"]["input_path"]
+    assert 0 == _runbook("verify", str(folder)).exit_code
+
+
+def test_a_spanish_run_says_nothing_in_english(spanish: tuple[Path, Result]) -> None:
+    """
+    Outputs of notebooks, progress, the end of the command, and the sentences of the outcome; the words of Azure stay.
+    """
+    folder, result = spanish
+    outcome = json.loads((folder / "outcome.json").read_text())
+    sentences = [each[name] for each in outcome["verdicts"] for name in ("why", "remedy")]
+    shown = re.sub(r"\s+", " ", "\n".join([_outputs(folder), result.stdout, result.stderr, *sentences]))
+
+    assert [] == sorted(piece for piece in _english() if piece in shown)
+    assert "habilitar la copia de seguridad de la VM" in shown
+    assert "target: SANDBOX (simulated)" == result.stdout.splitlines()[0]
+
+
+def test_verdicts_do_not_depend_on_the_language(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Facts and verdicts are the same; only the sentences differ.
+    """
+    found = {}
+    for language in ("en", "es"):
+        folder = tmp_path / language
+        _runbook("run", "--out", str(folder), "-p", "vm_selector", "name:core01", "-p", "language", language)
+        findings = json.loads((folder / "findings.json").read_text())
+        outcome = json.loads((folder / "outcome.json").read_text())
+        found[language] = findings, outcome["counts"], [each["decisive"] for each in outcome["verdicts"]]
+
+    assert found["en"] == found["es"]
+
+
+def test_errors_of_a_run_are_in_its_language(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Before a kernel starts and in a cell; the next command speaks English again.
+    """
+    early = _runbook("run", "--out", str(tmp_path / "a"), "-p", "language", "es", "-p", "proxy_port", "0")
+    late = _runbook("run", "--out", str(tmp_path / "b"), "-p", "language", "es", "-p", "vm_selector", "name:nobody")
+    other = _runbook("run", "--out", str(tmp_path / "c"), "-p", "proxy_port", "0")
+
+    assert "El parámetro 'proxy_port' es 0" in early.stderr
+    assert "no selecciona ninguna de las" in late.stderr
+    assert "Parameter 'proxy_port' is 0" in other.stderr
+
+
+def test_a_resumed_run_keeps_its_language(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    What stopped it is explained in it, and so is the end.
+    """
+    folder = tmp_path / "r"
+    contoso.fault(Fault(method="PUT", path="/protecteditems/.*bi01$", status=409, code="ScopeLocked", times=1))
+    first = _runbook("run", "--apply", "--out", str(folder), "-p", "vm_selector", "name:bi01", "-p", "language", "es")
+    second = _runbook("resume", str(folder))
+
+    assert "Un bloqueo de administración protege el ámbito" in first.stdout
+    assert "Sin sellar" in first.stdout
+    assert "Sellada" in second.stdout

@@ -438,15 +438,15 @@ def test_no_load_balancer_is_taken_for_the_other_kind(read: Inventory) -> None:
     The guide names internal and external ones: each has a VM.
     """
     told = {
-        vm: each.facts["balancers"]
+        vm: (each.facts["balancers"], each.facts["external"])
         for vm, own in _findings(read).items()
         for each in own
         if each.check == "special-network" and each.facts["balancers"] != "none"
     }
 
     assert {
-        "rg-platform-prod/front01": "lbe-front (external)",
-        "rg-platform-prod/queue01": "lbi-queue (internal)",
+        "rg-platform-prod/front01": ("lbe-front", "lbe-front"),
+        "rg-platform-prod/queue01": ("lbi-queue", "none"),
     } == told
 
 

@@ -64,7 +64,7 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_module() -> None:
     drawn = dict(re.findall(r"(\w+) +exit (\d)", errors.__doc__ or ""))
 
     assert {kind.__name__: str(kind.exit_code) for kind in _ALL} == drawn
-    assert sorted(drawn) == errors.__all__
+    assert sorted(drawn) == [each for each in errors.__all__ if each[0].isupper()]
 
 
 def test_an_error_says_what_is_wrong_then_the_remedy() -> None:
@@ -74,6 +74,32 @@ def test_an_error_says_what_is_wrong_then_the_remedy() -> None:
     error = InvalidParameters("out_of_range", name="proxy_port", value=0, low=1, high=65535)
 
     assert "Parameter 'proxy_port' is 0, but must be from 1 to 65535. Give a value in that range." == str(error)
+
+
+def test_an_error_speaks_the_language_of_the_run() -> None:
+    """
+    Whoever serves a run says which: a kernel's errors and those at a command's end are then in its language.
+    """
+    error = InvalidParameters(problems=(InvalidParameters("out_of_range", name="proxy_port", value=0, low=1, high=9),))
+    errors.speak("es")
+    try:
+        spoken = str(error)
+    finally:
+        errors.speak(text.DEFAULT_LANGUAGE)
+
+    assert "El parámetro 'proxy_port' es 0, pero debe estar entre 1 y 9. Indique un valor de ese intervalo." == spoken
+    assert str(error).startswith("Parameter 'proxy_port' is 0")
+    assert "El parámetro" in error.describe("es")
+
+
+@pytest.mark.parametrize("odd", ["", "EN", "xx", None, 5, ["es"], {"es": 1}])
+def test_what_is_no_language_leaves_english(odd: object) -> None:
+    """
+    The error that says so must be readable.
+    """
+    errors.speak(odd)
+
+    assert "Some parameters are wrong; nothing was sent." == str(InvalidParameters())
 
 
 def test_an_error_without_a_remedy_says_what_is_wrong() -> None:

@@ -120,7 +120,7 @@ def test_the_points_that_a_policy_loses_are_named_in_the_change_and_the_differen
     assert (4, 2, ("points",)) == (moving.facts["points"], moving.facts["lost"], moving.irreversible)
     assert 2 == len(moving.facts["lost_points"])
     assert text.say("change.change-policy", **moving.facts).endswith(
-        "from Long to DefaultPolicy; recovery points lost: 2 of 4 (2026-09-23 to 2026-10-22)"
+        "from Long to DefaultPolicy; recovery points lost: 2 of 4 (2026-09-23/2026-10-22)"
     )
     assert [(4, 2)] == [(each.found, each.expected) for each in counts]
     assert 2 == len(project(states(), made.changes).items[moving.target.lower()].points or ())

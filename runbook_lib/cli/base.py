@@ -19,7 +19,7 @@ from typing import Any
 import click
 import yaml
 
-from runbook_lib.errors import InvalidParameters, RunbookError
+from runbook_lib.errors import InvalidParameters, RunbookError, speak
 from runbook_lib.events import Event
 from runbook_lib.parameters import from_text
 from runbook_lib.text import DEFAULT_LANGUAGE, inert
@@ -95,6 +95,8 @@ def exits(command: Callable[..., int]) -> Callable[..., None]:
             output: Output = options.get("output") or Output(as_json=options.get("as_json", False))
             output.fail(error)
             code = error.exit_code
+        finally:
+            speak(DEFAULT_LANGUAGE)
         sys.exit(code)
 
     return run

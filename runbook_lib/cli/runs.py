@@ -11,7 +11,7 @@ import click
 
 from runbook_lib import evidence
 from runbook_lib.cli.base import Output, exits, new_folder, read_mapping, read_pairs, signed, told, width
-from runbook_lib.errors import InvalidParameters, PlanRefused
+from runbook_lib.errors import InvalidParameters, PlanRefused, speak
 from runbook_lib.events import Event
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.text import plain, say
@@ -57,8 +57,10 @@ def run(
     """
     Run all notebooks headlessly: plan, apply if told to, read back, seal the evidence.
     """
+    speak(dict(pairs).get("language"))
     given = read_mapping(file) if file else {}
     given |= read_pairs(pairs)
+    speak(given.get("language"))
     given |= {"target": target} if target else {}
     given |= {"apply": True} if applies else {}
     asked = build(given)
@@ -81,7 +83,9 @@ def resume(run_dir: Path, sign_key: str, timeout: int | None, output: Output) ->
     """
     from runbook_lib.headless import kept_parameters
 
-    return _run(kept_parameters(run_dir), run_dir.resolve(), output, sign_key=sign_key, timeout=timeout)
+    asked = kept_parameters(run_dir)
+    speak(asked.language)
+    return _run(asked, run_dir.resolve(), output, sign_key=sign_key, timeout=timeout)
 
 
 @click.command()
@@ -108,6 +112,7 @@ def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, timeo
     given = read_plan(path)
     if plan_digest(given) != given.digest:
         raise PlanRefused("plan_edited", digest=given.digest)
+    speak(given.parameters.get("language"))
     asked = build(given.parameters | {"apply": True} | ({"target": target} if target else {}))
     folder = _free_folder(out)
     made_in = path.resolve().parent if target is None else None

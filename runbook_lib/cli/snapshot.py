@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_lib.cli.base import exits, read_pairs
-from runbook_lib.errors import InvalidParameters, ReadFailed
+from runbook_lib.errors import InvalidParameters, ReadFailed, speak
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.records import encode, key
 from runbook_lib.selection import VMS
@@ -41,6 +41,7 @@ def snapshot(file: Path, pairs: tuple[tuple[str, str], ...], target: str | None)
     Parameters are those of the run to rehearse: they decide which subscriptions, recovery points and service tags are
     read. Exit code 3: something could not be read, and the copy says so.
     """
+    speak(dict(pairs).get("language"))
     asked = build(read_pairs(pairs) | ({"target": target} if target else {}))
     if file.exists():
         raise InvalidParameters("snapshot_taken", name="FILE", resource=str(file))

@@ -270,7 +270,7 @@ def _change_facts(world: Inventory, job: Job) -> dict[str, Any]:
         "from": item.policy_id.rsplit("/", 1)[-1],
         "points": len(item.points or ()),
         "lost": len(job.lost),
-        "span": f" ({job.lost[0].date()} to {job.lost[-1].date()})" if job.lost else "",
+        "span": f" ({job.lost[0].date()}/{job.lost[-1].date()})" if job.lost else "",
         "lost_points": [point.isoformat() for point in job.lost],
     }
 

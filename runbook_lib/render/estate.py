@@ -89,7 +89,11 @@ def policies(now: Inventory, then: Inventory, regions: Iterable[str], language: 
         if vault is None or vault.location not in wanted:
             continue
         terms = policy.terms
-        kept = [f"{terms[name]} {name.rsplit('_', 1)[-1]}" for name in terms if "_retention_" in name and terms[name]]
+        kept = [
+            say(f"retention.{name.rsplit('_', 1)[-1]}", language, count=terms[name])
+            for name in terms
+            if "_retention_" in name and terms[name]
+        ]
         rows.append(
             {
                 "policy": policy.name,

@@ -3,7 +3,8 @@ Every sentence that code shows, by id and language. Imports nothing of the packa
 
 A language is one TOML file beside this module; key `title` of table `[check.agent]` has the id `check.agent.title`.
 Templates are `str.format` strings over the facts given; values stay plain text: whoever puts a sentence into HTML
-escapes it there (see `render.escape`).
+escapes it there (see `render.escape`). A fact that is a word of ours and not Azure's, such as `unknown`, is said by its
+entry of table `[word.FACT]`: facts are kept in the evidence, and are the same in every language.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 __all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "inert", "plain", "say"]
 
 DEFAULT_LANGUAGE = "en"
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "es")
 
 
 @cache
@@ -60,7 +61,22 @@ def say(message: str, language: str = DEFAULT_LANGUAGE, /, **facts: Any) -> str:
     """
     known = _catalogue(language)
     one = f"{message}.one"
-    return known[one if facts.get("count") == 1 and one in known else message].format(**facts)
+    template = known[one if facts.get("count") == 1 and one in known else message]
+    words = _words(language)
+    if not words.keys().isdisjoint(facts):
+        facts |= {name: words[name].get(str(facts[name]), facts[name]) for name in words.keys() & facts.keys()}
+    return template.format(**facts)
+
+
+@cache
+def _words(language: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for message, said in _catalogue(language).items():
+        table, _, entry = message.partition(".")
+        if table == "word":
+            fact, _, word = entry.partition(".")
+            found.setdefault(fact, {})[word] = said
+    return found
 
 
 def plain(value: object) -> str:

@@ -153,6 +153,15 @@ def _table(candidates: Table, chosen: Sequence[int], language: str) -> ITable:
             },
             {"extend": "selectNone", "text": say("say.select_none", language)},
         ],
+        language={
+            "search": say("say.search", language),
+            "lengthMenu": say("say.search_pages", language),
+            "zeroRecords": say("say.search_nothing", language),
+            "info": say("say.search_info", language),
+            "infoEmpty": say("say.search_none", language),
+            "infoFiltered": say("say.search_filtered", language),
+            "select": {"rows": say("say.search_selected", language)},
+        },
         layout={
             "topStart": "buttons",
             "topEnd": "search",

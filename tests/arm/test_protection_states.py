@@ -148,7 +148,7 @@ def test_a_policy_is_changed_after_the_points_that_it_loses_were_counted(
     assert {"points": 1} == {name: count for name, count in plan.irreversible.items() if name == "points"}
     assert 1 == len([each for each in contoso.requests() if each["path"].lower().endswith("/recoverypoints")])
     run.arrive("04_select_vms")
-    assert "recovery points lost: 1 of 1 (2026-11-01 to 2026-11-01)" in run.show_plan().text()
+    assert "recovery points lost: 1 of 1 (2026-11-01/2026-11-01)" in run.show_plan().text()
     assert "recovery_points" in run.show_diff().text()
 
 

@@ -4,6 +4,7 @@ What a restore will not do, or not by itself: nothing here keeps a VM from being
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from runbook_lib.checks.kinds import SETTINGS, STORAGE, VAULTS
@@ -80,8 +81,12 @@ def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> 
     configurations = [each for nic in nics for each in nic.ip_configurations]
     pools = [key(part) for each in configurations for part in (*each.backend_pool_ids, *each.nat_rule_ids)]
     reserved, dark = _reserved(inventory, nics)
+    # A pool or a rule stands right under its load balancer: two parts more than that has.
+    owners = dict.fromkeys(part.rsplit("/", 2)[0] for part in pools)
+    known = {each: inventory.load_balancers.get(each) for each in owners}
     facts: dict[str, Any] = {
-        "balancers": ", ".join(_balancers(inventory, pools)) or "none",
+        "balancers": _named(found.name if found else each.rsplit("/", 1)[-1] for each, found in known.items()),
+        "external": _named(found.name for found in known.values() if found and found.public),
         "addresses": reserved,
         "interfaces": len(vm.nic_ids),
     }
@@ -92,17 +97,8 @@ def special_network(inventory: Inventory, vm: VirtualMachine, _: Parameters) -> 
     return result("special-network", vm, Status.PASS, "plain", **facts)
 
 
-def _balancers(inventory: Inventory, parts: list[str]) -> list[str]:
-    """
-    Name the load balancers of backend pools and inbound rules, with what they are where the list has them.
-    """
-    # A pool or a rule stands right under its load balancer: two parts more than that has.
-    owners = dict.fromkeys(part.rsplit("/", 2)[0] for part in parts)
-    known = {each: inventory.load_balancers.get(each) for each in owners}
-    return [
-        f"{balancer.name} ({'external' if balancer.public else 'internal'})" if balancer else each.rsplit("/", 1)[-1]
-        for each, balancer in known.items()
-    ]
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _reserved(inventory: Inventory, nics: list[NetworkInterface]) -> tuple[int, bool]:

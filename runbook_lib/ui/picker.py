@@ -133,6 +133,15 @@ def _table(candidates: Table, chosen: Sequence[int], language: str) -> ITable:
     # Imported where it is used: pandas and itables cost half a second, and most notebooks have no such table.
     from itables.widget import ITable
 
+    words: dict[str, Any] = {
+        "search": say("say.search", language),
+        "lengthMenu": say("say.search_pages", language),
+        "zeroRecords": say("say.search_nothing", language),
+        "info": say("say.search_info", language),
+        "infoEmpty": say("say.search_none", language),
+        "infoFiltered": say("say.search_filtered", language),
+        "select": {"rows": say("say.search_selected", language)},
+    }
     frame = candidates.frame.rename(columns=dict(zip(candidates.columns, candidates.titles, strict=True)))
     return ITable(
         frame,
@@ -153,15 +162,7 @@ def _table(candidates: Table, chosen: Sequence[int], language: str) -> ITable:
             },
             {"extend": "selectNone", "text": say("say.select_none", language)},
         ],
-        language={
-            "search": say("say.search", language),
-            "lengthMenu": say("say.search_pages", language),
-            "zeroRecords": say("say.search_nothing", language),
-            "info": say("say.search_info", language),
-            "infoEmpty": say("say.search_none", language),
-            "infoFiltered": say("say.search_filtered", language),
-            "select": {"rows": say("say.search_selected", language)},
-        },
+        language=words,
         layout={
             "topStart": "buttons",
             "topEnd": "search",

@@ -224,9 +224,12 @@ def _row(target: FleetTarget, out: Path, *, ran: bool, error: BaseException | No
         state = "resumable" if begun else "nothing"
         if type(error).__name__ in LOST:
             return FleetRow(name=target.name, state=state, ran=ran, exit_code=5, error=type(error).__name__)
-        code = error.exit_code if isinstance(error, RunbookError) else 1
-        said = " ".join(str(error).split()) if isinstance(error, RunbookError) else f"{type(error).__name__}: {error}"
-        return FleetRow(name=target.name, state=state, ran=ran, exit_code=code, error=said)
+        if not isinstance(error, RunbookError):
+            said = f"{type(error).__name__}: {error}"
+            return FleetRow(name=target.name, state=state, ran=ran, exit_code=1, error=said)
+        # What a notebook was stopped by is told in the language of the run already.
+        said = " ".join(error.describe(target.asked.language).split())
+        return FleetRow(name=target.name, state=state, ran=ran, exit_code=error.exit_code, error=said)
     outcome = evidence.read_json(folder / "outcome.json")
     digest, problem, code = "", "", int(outcome["exit_code"])
     if (folder / ATTESTATION).exists():

@@ -5,6 +5,7 @@ Headless: the whole chain through the command line, plain papermill, and our eng
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import subprocess
@@ -473,15 +474,18 @@ def test_a_spanish_run_executes_the_spanish_notebooks(spanish: tuple[Path, Resul
 
 def test_a_spanish_run_says_nothing_in_english(spanish: tuple[Path, Result]) -> None:
     """
-    Outputs of notebooks, progress, the end of the command, and the sentences of the outcome; the words of Azure stay.
+    Outputs of notebooks, progress, the end of the command, the sentences of the outcome, and the report; the words of
+    Azure stay.
     """
     folder, result = spanish
     outcome = json.loads((folder / "outcome.json").read_text())
     sentences = [each[name] for each in outcome["verdicts"] for name in ("why", "remedy")]
-    shown = re.sub(r"\s+", " ", "\n".join([_outputs(folder), result.stdout, result.stderr, *sentences]))
+    report = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
+    shown = re.sub(r"\s+", " ", "\n".join([_outputs(folder), result.stdout, result.stderr, *sentences, report]))
 
     assert [] == sorted(piece for piece in _english() if piece in shown)
     assert "habilitar la copia de seguridad de la VM" in shown
+    assert '<html lang="es">' in report
     assert "target: SANDBOX (simulated)" == result.stdout.splitlines()[0]
 
 

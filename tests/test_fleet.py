@@ -257,6 +257,20 @@ def test_one_lost_worker_and_one_defect_leave_the_others(contoso: Sandbox, tmp_p
     assert 1 == result.exit_code
 
 
+def test_the_error_of_a_run_is_in_its_language(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    All of it, the notebook that it came from too; what the fleet itself says stays English.
+    """
+    file, out = tmp_path / "targets.yaml", tmp_path / "out"
+    file.write_text(json.dumps({"targets": [{"name": "nadie", "language": "es", "vm_selector": "name:nobody"}]}))
+    result = _runbook("fleet", str(file), "--out", str(out), "--json")
+    (row,) = json.loads(result.stdout)["runs"]
+
+    assert 2 == result.exit_code, result.output
+    assert row["error"].startswith("El parámetro 'vm_selector' = 'name:nobody' no selecciona ninguna")
+    assert row["error"].endswith("(cuaderno 00_start)")
+
+
 def test_the_exit_code_is_the_worst_of_the_runs() -> None:
     """
     An error before wrong parameters, drift, what is resumable, VMs that are not there, and all well.

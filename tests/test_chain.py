@@ -228,7 +228,6 @@ def test_a_run_that_is_resumed_in_a_world_that_moved_is_planned_anew(
         (("-p", "run_dir", "x"), ("--out",)),
         (("-f", "{folder}/bomb.yaml"), ("bomb.yaml", "aliases")),
         (("-f", "/dev/zero"), ("/dev/zero",)),
-        (("--target", "azure", "--apply"), ("apply",)),
         (("--target", "azure", "--estate", "contoso"), ("--estate",)),
     ],
 )

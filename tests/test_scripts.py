@@ -297,6 +297,7 @@ def test_the_files_of_a_run_are_written_and_sealed(make_run: RunMaker) -> None:
     They are evidence: one that was changed afterwards is found out.
     """
     run = make_run(network_option="http_proxy", proxy_host="10.0.0.5")
+    run.arrive("06_network")
     table = run.files()
     run.conclude()
     seal(run.folder.path)

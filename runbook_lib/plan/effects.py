@@ -125,7 +125,8 @@ def _is_unmade(now: Resource, change: Change) -> bool:
     """
     if isinstance(now, SecurityGroup):
         return any(rule.unmade and rule.name.lower() == change.facts["rule"].lower() for rule in now.rules)
-    return isinstance(now, Vault) and now.failed
+    # A vault that is still being made has no policies yet: what rests on it would be refused.
+    return isinstance(now, Vault) and (now.failed or (now.making and change.kind == "create-vault"))
 
 
 def _register_provider(world: Draft, change: Change) -> None:
@@ -141,7 +142,7 @@ def _create_vault(world: Draft, change: Change) -> None:
     there = world.get("vaults", change.target)
     if there and there.location == change.body["location"]:
         # Made by an earlier try, perhaps configured since: creating it again would take that back.
-        world.put("vaults", replace(there, failed=False))
+        world.put("vaults", replace(there, failed=False, making=False))
         return
     vault = Vault(
         id=change.target,

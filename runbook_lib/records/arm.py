@@ -167,6 +167,7 @@ class Vault(Resource):
         other_policies: names of its policies for other workloads than Azure VMs.
         jobs_read: whether its running backup jobs were listed; they are for vaults that hold a selected VM only.
         failed: whether the service says that making it failed: it is still to be made.
+        making: whether it is being made: what rests on it has to wait.
     """
 
     location: str
@@ -180,6 +181,7 @@ class Vault(Resource):
     other_policies: tuple[str, ...] = field(default=(), metadata=VOLATILE)
     jobs_read: bool = field(default=False, metadata=VOLATILE)
     failed: bool = field(default=False, metadata=VOLATILE)
+    making: bool = field(default=False, metadata=VOLATILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,12 @@ def leaves_trace(change: Change) -> bool:
 
 def is_under_way(world: Inventory, change: Change) -> bool:
     """
-    Tell whether a provider is being registered: that may take longer than the run that asked for it.
+    Tell whether a provider is being registered, or a vault being made, by whomever: that may take longer than the run
+    that asked for it.
     """
+    vault = world.vaults.get(key(change.target))
+    if vault is not None and vault.making and change.kind == "create-vault":
+        return True
     provider = world.providers.get(key(change.target))
     return provider is not None and is_running({"registrationState": provider.registration_state})
 
@@ -54,6 +58,10 @@ def what_became(session: Session, world: Inventory, change: Change) -> str:
         row = session.get(change.target, API_VERSIONS[family])
         if not row.get("id"):
             raise ArmError(200, "MalformedBody", "the answer does not say what it is about")
+        own = [row, *_rules_of(row, change)]
+        # What it is made of may not be there to be read yet.
+        if any(map(is_running, own)):
+            return "coming"
         found = read(session, world, change, row)
     except ArmError as error:
         if error.status != 404:
@@ -61,9 +69,6 @@ def what_became(session: Session, world: Inventory, change: Change) -> str:
         return "absent"
     # Nothing else of its kind matters, and a world of one is projected at once.
     alone: dict[str, Any] = {kind: {key(found.id): found} if found else {}}
-    own = [row, *_rules_of(row, change)]
-    if any(map(is_running, own)):
-        return "coming"
     if any(map(is_broken, own)):
         return "broken"
     return "there" if is_done(replace(world, **alone), change) else "absent"

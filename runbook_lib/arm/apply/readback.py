@@ -113,7 +113,8 @@ def _group(_: Session, __: Inventory, ___: Change, row: Json) -> Resource:
 
 def _vault(session: Session, world: Inventory, change: Change, row: Json) -> Resource:
     storage = session.get(f"{change.target}/backupstorageconfig/vaultstorageconfig", API_VERSIONS["backup"])
-    known = world.vaults.get(key(change.target)) or shapes.vault(row, items_read=False, policies=None)
+    now = shapes.vault(row, items_read=False, policies=None)
+    known = replace(world.vaults.get(key(change.target)) or now, failed=now.failed, making=now.making)
     return replace(known, **shapes.vault_settings(row, storage))
 
 

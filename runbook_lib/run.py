@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runbook_lib import checks, evidence, render, ui
 from runbook_lib.checks.network import WIRESERVER, Destination, destinations
@@ -21,7 +21,7 @@ from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder, opene
 from runbook_lib.offering import offers
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, is_done, is_gone, project
-from runbook_lib.records import Plan, Policy, Status, VirtualMachine, digest, key
+from runbook_lib.records import Plan, Policy, Status, Step, VirtualMachine, digest, key
 from runbook_lib.render import pictures
 from runbook_lib.selection import select
 from runbook_lib.views import Views
@@ -57,8 +57,13 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     if "language" not in named and given.get("language") == defaults["language"]:
         given["language"] = opened_language() or defaults["language"]
     speak(given.get("language"))
-    folder = open_folder(str(given.get("run_dir", "")), new=notebook == NOTEBOOKS[0])
+    folder = open_folder(str(given.get("run_dir", "")), new=False)
     stored = folder.parameters()
+    elsewhere = bool(stored) and stored["target"] != given.get("target", stored["target"])
+    if elsewhere and notebook == NOTEBOOKS[0] and not given.get("run_dir"):
+        # Another target is another run; the first notebook is where it begins.
+        folder = open_folder("", new=True)
+        stored = folder.parameters()
     if stored and stored["target"] != given.get("target", stored["target"]):
         raise InvalidParameters("target_conflict", name="target", resource=folder.name, target=stored["target"])
     values = stored | {n: v for n, v in given.items() if n not in stored or n in named or v != defaults[n]}
@@ -69,6 +74,9 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     run.inherited = {name: value for name, value in stored.items() if name in given and values[name] != given[name]}
     run.arrive(notebook)
     return run
+
+
+_Asking = TypeVar("_Asking", ui.Form, ui.Picker)
 
 
 class Run(Views):
@@ -82,8 +90,45 @@ class Run(Views):
         """
         Offer parameters for change; their initial values are the parameters, and what exists is offered first.
         """
-        preview = self._placed if "vault_name" in names else None
-        return ui.Form(self.asked, names, offers(self.inventory, self.chosen, self.asked), preview)
+        previews = {"vault_name": self._placed, "policy_name": self._named_policy, "vm_selector": self._selected}
+        preview = next((show for name, show in previews.items() if name in names), None)
+        form = ui.Form(self.asked, names, offers(self.inventory, self.chosen, self.asked), preview)
+        return self._asking(names, form)
+
+    def _asking(self, names: tuple[str, ...], widget: _Asking) -> _Asking:
+        """
+        Remember what asks for these parameters: nothing is applied while a choice is not taken over.
+        """
+        self._widgets[self.notebook, names] = widget
+        return widget
+
+    def _refuse_open(self) -> None:
+        """
+        Raises:
+            PlanRefused: what was changed in a form or a table of this notebook is not in the plan.
+        """
+        for (notebook, names), widget in self._widgets.items():
+            if notebook == self.notebook and widget.is_open:
+                raise PlanRefused("not_taken", step=self._number, names=", ".join(names))
+
+    def _named_policy(self, asked: Parameters) -> render.Lines:
+        """
+        Say whether a policy is there by the name that is given: then the other values count for nothing.
+        """
+        homes = {key(vault.id) for vault in self._here.vaults.values() if vault.location in self._regions}
+        count = sum(
+            key(policy.vault_id) in homes and policy.name.lower() == asked.policy_name.lower()
+            for policy in self._here.policies.values()
+        )
+        told = "say.policy_there" if count else "say.policy_new"
+        return render.Lines([self._say(told, name=asked.policy_name, count=count)])
+
+    def _selected(self, asked: Parameters) -> render.Lines:
+        try:
+            count = len(select(self.inventory, asked))
+        except RunbookError as error:
+            return render.Lines([error.describe(self.asked.language)])
+        return render.Lines([self._say("say.selects", count=count, all=len(self.inventory.vms))])
 
     def _placed(self, asked: Parameters) -> render.Table:
         return render.placed(self.inventory, self.chosen, asked)
@@ -102,7 +147,8 @@ class Run(Views):
             if each.accepted_risk or held_back(self.inventory, each, everything)
         }
         ids, chosen = [each.vm for each in verdicts], [vm.id for vm in self.chosen]
-        return ui.Picker(table, ids, chosen, held, self.asked.as_dict(), self.asked.language)
+        picker = ui.Picker(table, ids, chosen, held, self.asked.as_dict(), self.asked.language)
+        return self._asking(picker.names, picker)
 
     def points(self) -> ui.Look:
         """
@@ -147,7 +193,7 @@ class Run(Views):
     def _way(self, vm: VirtualMachine, destination: Destination) -> render.Shown:
         return self._drawn(pictures.way(self.inventory, vm, destination, self.asked, self.asked.language))
 
-    def choose(self, form: ui.Form | ui.Picker) -> render.Table:
+    def choose(self, form: ui.Form | ui.Picker) -> render.Stack:
         """
         Take the values of a form, or the VMs that were picked, as parameters of this run and of the notebooks that
         follow.
@@ -155,6 +201,8 @@ class Run(Views):
         Raises:
             InvalidParameters: a value breaks a rule; the parameters stay as they were.
         """
+        if isinstance(form, ui.Picker) and not form.chosen:
+            raise InvalidParameters("nothing_picked", name="vm_selector")
         earlier, self.asked = self.asked, build(self.asked.as_dict() | form.values)
         try:
             if self._lacks_something or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
@@ -166,15 +214,32 @@ class Run(Views):
             self.asked = earlier
             raise
         self.folder.save_parameters(self.asked)
-        return render.parameter_values(
+        form.take()
+        table = render.parameter_values(
             {name: self.asked.as_dict()[name] for name in form.names}, self.asked.language, only=form.names
         )
+        said = self._say("say.chosen", count=len(self.chosen), all=len(self.inventory.vms))
+        return render.Stack([table, render.Lines([said])])
 
     def approval(self) -> ui.Approval:
         """
         Ask for approval of this step's plan; parameter `apply` is its initial value.
         """
         return ui.Approval(self.asked.apply, digest(self.plan.step(self._number)), self.asked.language)
+
+    def sealing(self) -> ui.Approval:
+        """
+        Ask whether the run is to end here; the box is ticked where nothing that was planned is left.
+        """
+        return ui.Approval(not self._unwritten(), self.plan.digest, self.asked.language, "sealing")
+
+    def _unwritten(self) -> list[str]:
+        """
+        List the numbers of the steps with changes that somebody who sits before the screen has not had made.
+        """
+        if self.folder.chained or not interactive():
+            return []
+        return [name[:2] for name in NOTEBOOKS if self._counted(name[:2])[2]]
 
     # --- what is done --------------------------------------------------------------------------------------------
 
@@ -192,8 +257,13 @@ class Run(Views):
         from runbook_lib.applying import raise_failed
 
         plan = self.plan
-        if digest(plan.step(self._number)) != approval.step:
+        step = plan.step(self._number)
+        self._refuse_open()
+        if not step.changes:
+            return render.Lines([self._say("say.nothing_left", step=self._number)])
+        if digest(step) != approval.step:
             raise PlanRefused("not_shown", step=self._number)
+        self._refuse_before_others(plan, step)
         self.folder.save_plan(plan)
         try:
             ended = self.apply_plan(plan, [self._number], self._live())
@@ -205,6 +275,17 @@ class Run(Views):
         table = self._cut("results", render.results(self._number, told, language))
         raise_failed(ended, self.asked.language)
         return table
+
+    def _refuse_before_others(self, plan: Plan, step: Step) -> None:
+        """
+        Raises:
+            PlanRefused: the step rests on something that an earlier one is still to make.
+        """
+        needed = {key(each) for change in step.changes for each in change.reads}
+        for earlier in plan.steps:
+            waiting = [change for change in earlier.changes if key(change.target) in needed]
+            if earlier.number < step.number and waiting:
+                raise PlanRefused("step_before", step=step.number, earlier=earlier.number, count=len(earlier.changes))
 
     def apply_plan(
         self, plan: Plan, numbers: Sequence[str], told: Callable[[Progress], None] = lambda _: None
@@ -299,10 +380,12 @@ class Run(Views):
         ]
         return self._cut("differences", render.differences(self.differences(), missed, self.asked.language))
 
-    def seal(self) -> render.Lines:
+    def seal(self, sealing: ui.Approval) -> render.Lines:
         """
-        Seal the run's files; in a chain the runner does that, once this notebook is on disk.
+        Seal the run's files, if that is wanted; in a chain the runner does that, once this notebook is on disk.
         """
+        if not sealing.value:
+            return render.Lines([self._say("say.not_sealing", steps=", ".join(self._unwritten()))])
         if self.folder.chained:
             return render.Lines([self._say("say.sealed_later")])
         signer = evidence.signer()

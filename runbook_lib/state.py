@@ -44,6 +44,8 @@ class State:
         self.inherited: dict[str, Any] = {}
         # The parameters of the notebook that is being worked on.
         self.declared: tuple[str, ...] = ()
+        # What asks for parameters, by notebook and by the names of these.
+        self._widgets: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._after: Inventory | None = None
         self.folder.save_parameters(asked)
 

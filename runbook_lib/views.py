@@ -350,4 +350,5 @@ class Views(State):
         Say what the plan leaves as it is in this step, and why; the last notebook says all.
         """
         step = "" if self.notebook == NOTEBOOKS[-1] else self._number
-        return render.Lines(render.notes(self.plan, self.asked.language, step))
+        told = render.notes(self.plan, self.asked.language, step)
+        return render.Lines(told or [self._say("say.no_notes")])

@@ -16,6 +16,7 @@ from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.records import Verdict, key
 from runbook_lib.run import Run
 from runbook_lib.sandbox import Fault, Sandbox
+from runbook_lib.ui import Approval
 
 
 def test_what_was_chosen_in_one_notebook_is_the_default_of_the_next(contoso: Sandbox, tmp_path: Path) -> None:
@@ -42,15 +43,94 @@ def test_leave_to_write_is_never_inherited(contoso: Sandbox, tmp_path: Path) -> 
 
 def test_an_unnamed_run_goes_on_from_notebook_to_notebook(contoso: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    In JupyterLab, 00 opens a new run and the others join the open one.
+    In JupyterLab all notebooks join the open run, 00 as well, until it is sealed: nobody loses one by running a cell
+    again.
     """
     monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/00_start.ipynb")
-    first = open_run("00_start", {})
+    first = open_run("00_start", {"vm_selector": "tag:wave=1"})
     second = open_run("01_create_vault", {})
     third = open_run("00_start", {})
 
-    assert first.folder.path == second.folder.path
-    assert first.folder.path != third.folder.path
+    assert first.folder.path == second.folder.path == third.folder.path
+    assert "tag:wave=1" == third.asked.vm_selector
+
+    third.conclude()
+    third.seal(ticked(third.sealing()))
+    fourth = open_run("00_start", {})
+
+    assert fourth.folder.path != third.folder.path
+    assert "all" == fourth.asked.vm_selector
+
+
+def ticked(approval: Approval) -> Approval:
+    """
+    Tick the box.
+    """
+    approval.value = True
+    return approval
+
+
+def test_a_run_with_planned_changes_is_not_sealed_by_run_all(
+    make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Somebody who sits before the screen is told what would be left, and ticks the box or goes back.
+    """
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/07_evidence.ipynb")
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("07_evidence")
+    run.conclude()
+
+    assert "01, 04" in run.seal(run.sealing()).text()
+    assert not run.folder.sealed
+
+    run.seal(ticked(run.sealing()))
+
+    assert run.folder.sealed
+
+
+def test_what_was_changed_and_not_taken_over_is_not_applied(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The approved plan is that of the earlier choice: somebody sees one thing on screen, and would have another done.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("01_create_vault")
+    form = run.form("vault_name")
+    approval = ticked(run.approval())
+    form.controls["vault_name"].value = "rsv-other-{location}"
+
+    with pytest.raises(PlanRefused, match=r"vault_name.*not taken over"):
+        run.apply(approval)
+    assert [] == writes(contoso)
+
+    run.choose(form)
+    run.apply(ticked(run.approval()))
+
+    assert any(each.endswith("/vaults/rsv-other-spaincentral") for each in writes(contoso))
+
+
+def test_a_step_is_not_applied_before_the_one_it_rests_on(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    Nothing has moved: the vault is still to be made, in the notebook that is named.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("04_select_vms")
+
+    with pytest.raises(PlanRefused, match=r"Step 04 rests on step 01.*Apply step 01 first"):
+        run.apply(ticked(run.approval()))
+    assert [] == writes(contoso)
+
+
+def test_a_step_that_is_done_says_so(make_run: RunMaker) -> None:
+    """
+    Running the Apply cell once more sends nothing, and alarms nobody.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("01_create_vault")
+    approval = ticked(run.approval())
+    run.apply(approval)
+
+    assert "Nothing is left" in run.apply(approval).text()
 
 
 def test_two_jobs_without_a_named_folder_share_nothing(contoso: Sandbox) -> None:
@@ -96,7 +176,7 @@ def test_a_sealed_run_is_closed(contoso: Sandbox, tmp_path: Path) -> None:
     """
     run = open_run("00_start", {"run_dir": str(tmp_path / "r")})
     run.conclude()
-    run.seal()
+    run.seal(run.sealing())
 
     with pytest.raises(InvalidParameters, match="sealed"):
         open_run("01_create_vault", {"run_dir": run.folder.name})

@@ -150,6 +150,7 @@ def _needed() -> set[str]:
     needed |= {f"label.{name}" for name in _offered() | looks}
     needed |= {f"choice.{row.name}.{each}" for row in schema() for each in row.choices if row.name in _offered()}
     needed = {each for each in needed if not each.startswith("choice.") or text.exists(each)}
+    needed |= {f"{where}.{words}" for where in ("say", "caption") for words in ("approval", "sealing")}
     needed |= {f"weekday.{day}" for day in WEEKDAYS}
     numbers = [name[:2] for name in NOTEBOOKS]
     needed |= {f"column.step_{number}" for number in numbers} | {f"next.{number}" for number in numbers}

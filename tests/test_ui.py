@@ -100,6 +100,7 @@ def test_a_rule_about_a_parameter_that_is_not_in_the_form_is_named_below_it(make
     form.controls["policy_type"].value = "Standard"
 
     assert "instant_restore_days" in form.children[1].value
+    assert "not taken over yet" in form.children[2].value
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,21 @@ def test_a_vm_that_is_held_back_wants_a_reason(make_run: RunMaker) -> None:
     assert next(iter(picker.values["accept_risk"])).endswith("/audit01")
     run.choose(picker)
     assert picker.values["accept_risk"] == run.asked.accept_risk
+
+
+def test_no_vm_at_all_is_no_choice(make_run: RunMaker) -> None:
+    """
+    It is said beside the table and where it is to be taken over, and the run keeps the choice that it had.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("04_select_vms")
+    picker = run.pick()
+    picker.table.selected_rows = []
+
+    assert "choose at least one row" in picker.children[1].value
+    with pytest.raises(InvalidParameters, match="Choose at least one row"):
+        run.choose(picker)
+    assert "tag:wave=1" == run.asked.vm_selector
 
 
 def test_every_row_says_why_its_vm_stands_where_it_does(make_run: RunMaker) -> None:

@@ -241,7 +241,7 @@ def diff(found: Iterable[Difference], caption: str, language: str, *, whole: boo
     """
     rows = [
         {
-            "resource": "/".join(each.resource.rsplit("/", 2)[1:]),
+            "resource": _short(each.resource),
             "field": each.field,
             "is": _value(each.found, language),
             "becomes": _value(each.expected, language),
@@ -252,6 +252,13 @@ def diff(found: Iterable[Difference], caption: str, language: str, *, whole: boo
     nothing = () if rows else (say("say.nothing_to_do", language),)
     columns = ("resource", "field", "is", "becomes", "id") if whole else ("resource", "field", "is", "becomes")
     return Table(caption, columns, rows, language, notes=nothing)
+
+
+def _short(resource: str) -> str:
+    """
+    Name a resource by its type and name: a whole id leaves a table no room for what is said of it.
+    """
+    return "/".join(resource.rsplit("/", 2)[1:])
 
 
 def _ended(result: Mapping[str, Any], language: str) -> dict[str, str]:
@@ -416,12 +423,12 @@ def differences(found: Iterable[Difference], missed: Iterable[tuple[Change, str]
         missed: each with how it ended, `failed` or `pending`.
     """
     rows = [
-        {"resource": each.resource, "field": each.field, "expected": each.expected, "found": each.found}
+        {"resource": _short(each.resource), "field": each.field, "expected": each.expected, "found": each.found}
         for each in found
     ]
     rows += [
         {
-            "resource": change.target,
+            "resource": _short(change.target),
             "field": "",
             "expected": say(f"change.{change.kind}", language, **change.facts),
             "found": say(f"outcome.{outcome}", language),

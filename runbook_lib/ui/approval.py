@@ -23,12 +23,17 @@ class Approval(Twinned):
         step: digest of the step that was on screen; another one is not approved by it.
     """
 
-    def __init__(self, value: bool, step: str, language: str) -> None:
+    def __init__(self, value: bool, step: str, language: str, words: str = "approval") -> None:
+        """
+        Args:
+            words: which sentence stands beside the box, and over its twin.
+        """
         super().__init__(language)
         self.step = step
+        self._words = words
         self._box = ipywidgets.Checkbox(
             value=value,
-            description=say("say.approve", language),
+            description=say(f"say.{words}", language),
             indent=False,
             style={"description_width": "initial"},
             layout=ipywidgets.Layout(width="42em"),
@@ -54,7 +59,7 @@ class Approval(Twinned):
         """
         answer = say("say.yes" if self.value else "say.no", self._language)
         rows = [{"approved": answer, "digest": f"sha256:{self.step[:12]}"}]
-        return Table(say("caption.approval", self._language), ("approved", "digest"), rows, self._language)
+        return Table(say(f"caption.{self._words}", self._language), ("approved", "digest"), rows, self._language)
 
     def _clicked(self, _: Any) -> None:
         self.follow()

@@ -80,8 +80,9 @@ class Form(Twinned):
                 f"{rows[name].help(asked.language)} (<code>{name}</code>)", layout=ipywidgets.Layout(margin=_UNDER)
             )
             self._fields[name] = ipywidgets.VBox([control, meaning, self._remarks[name]])
-        self.children = (*self._fields.values(), self._rest, self._failure)
+        self.children = (*self._fields.values(), self._rest, self._open, self._failure)
         self._judge()
+        self.take()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -111,6 +112,7 @@ class Form(Twinned):
 
     def _changed(self, _: Any) -> None:
         self._judge()
+        self._tell_open()
         self.follow()
 
     def _judge(self) -> None:
@@ -127,8 +129,8 @@ class Form(Twinned):
             shown = name in self._fields and self._fields[name].layout.display == ""
             said.setdefault(name if shown else "", []).append(problem.describe(self._language))
         for name, remark in self._remarks.items():
-            remark.tell(" ".join(said.get(name, ())))
-        self._rest.tell(" ".join(said.get("", ())))
+            remark.tell(" ".join(said.get(name, ())), wrong=True)
+        self._rest.tell(" ".join(said.get("", ())), wrong=True)
 
 
 def _control(row: Parameter, value: Any, language: str, offer: Offer | None) -> Any:

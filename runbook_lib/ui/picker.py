@@ -71,8 +71,9 @@ class Picker(Twinned):
         self._count = Remark()
         self.table.observe(self.guarded(self._changed), names="selected_rows")
         self.reason.observe(self.guarded(self._changed), names="value")
-        self.children = (self.table, self._count, self.reason, self._failure)
-        self._count.tell(self._sum())
+        self.children = (self.table, self._count, self.reason, self._open, self._failure)
+        self._changed(None)
+        self.take()
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -118,6 +119,8 @@ class Picker(Twinned):
 
     def _sum(self) -> str:
         chosen, held = len(self.chosen), len(self._unaccepted())
+        if not chosen:
+            return say("say.picked_nothing", self._language)
         said = say("say.picked", self._language, count=chosen, all=len(self._ids))
         if not held:
             return said
@@ -125,7 +128,10 @@ class Picker(Twinned):
         return f"{said} {say(told, self._language, count=held)}"
 
     def _changed(self, _: Any) -> None:
-        self._count.tell(self._sum())
+        self._count.tell(self._sum(), wrong=not self.chosen)
+        # Only what is held back wants a reason.
+        self.reason.layout.display = "" if self._unaccepted() else "none"
+        self._tell_open()
         self.follow()
 
 

@@ -50,11 +50,12 @@ class Remark(ipywidgets.HTML):  # type: ignore[misc]
     def __init__(self, **layout: Any) -> None:
         super().__init__(layout=ipywidgets.Layout(display="none", **layout))
 
-    def tell(self, line: str) -> None:
+    def tell(self, line: str, *, wrong: bool = False) -> None:
         """
-        Show *line*, or nothing where it is empty.
+        Show *line*, or nothing where it is empty; what is wrong is marked by more than its colour.
         """
-        self.value = f'<div role="status">{escape(line)}</div>' if line else ""
+        said = f'<b style="color:#b00020">✕ {escape(line)}</b>' if wrong else escape(line)
+        self.value = f'<div role="status">{said}</div>' if line else ""
         self.layout.display = "" if line else "none"
 
 
@@ -65,8 +66,10 @@ class Twinned(ipywidgets.VBox):  # type: ignore[misc]
 
     def __init__(self, language: str) -> None:
         self._language = language
+        self._taken: dict[str, Any] = {}
         self._twin = Twin()
         self._failure = Remark()
+        self._open = Remark()
         super().__init__()
 
     def static(self) -> Shown:
@@ -82,6 +85,30 @@ class Twinned(ipywidgets.VBox):  # type: ignore[misc]
         if self._twin.there:
             self._twin.show(self.static())
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """
+        The values as they stand, in the parameters' own types; none of a widget that sets no parameter.
+        """
+        return {}
+
+    def take(self) -> None:
+        """
+        Note that the values are the run's now.
+        """
+        self._taken = self.values
+        self._tell_open()
+
+    @property
+    def is_open(self) -> bool:
+        """
+        Whether values were changed since, and nobody took them over.
+        """
+        return self.values != self._taken
+
+    def _tell_open(self) -> None:
+        self._open.tell(say("say.not_taken", self._language) if self.is_open else "")
+
     def guarded(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
         """
         Make a callback show its error beside the controls and in the twin: Jupyter would show it nowhere.
@@ -94,7 +121,7 @@ class Twinned(ipywidgets.VBox):  # type: ignore[misc]
             # The top of a callback: whatever went wrong is shown, and goes on to the kernel's log.
             except Exception as error:
                 line = say("say.callback_failed", self._language, error=type(error).__name__, problem=str(error))
-                self._failure.tell(line)
+                self._failure.tell(line, wrong=True)
                 if self._twin.there:
                     self._twin.show(Lines([line]))
                 raise

@@ -164,7 +164,7 @@ def _walk(desk: Desk, artifacts: Path) -> None:
 
     evidence = desk.follow("07_evidence")
     evidence.run_all()
-    expect(evidence.output("run.seal()")).to_contain_text("sha256:")
+    expect(evidence.output("run.seal(sealing)")).to_contain_text("sha256:")
     _accessible(page)
     for width in (1280, 1920):
         evidence.unfold(width)

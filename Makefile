@@ -11,7 +11,7 @@ ifndef RUN_DIR
 RUN_DIR := runs/$(shell date -u +%Y%m%dT%H%M%SZ)-$(shell $(PYTHON) -c 'import os; print(os.urandom(3).hex())')
 endif
 
-.PHONY: run test lab lint e2e screenshots docs notebooks fidelity clients faults versions bench binder clean
+.PHONY: run test lab lint e2e screenshots docs notebooks fidelity clients faults versions commands bench binder clean
 
 # The main job on a fresh copy of the example estate. That some of its VMs are blocked (exit code 3) is what it shows.
 run: $(VENV)/run.stamp
@@ -20,7 +20,7 @@ run: $(VENV)/run.stamp
 
 # Everything that needs nothing but Python.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto -m "not e2e and not clients and not faults and not binder" tests
+	$(BIN)/python -m pytest -n auto -m "not e2e and not clients and not faults and not binder and not commands" tests
 
 lab: $(VENV)/run.stamp
 	JUPYTER_CONFIG_PATH=$(CURDIR)/jupyter $(BIN)/jupyter lab notebooks/00_start.ipynb
@@ -54,7 +54,8 @@ fidelity: $(VENV)/dev.stamp $(OAV)
 		echo "fidelity needs reference data: make RUNBOOK_REFERENCE=FOLDER fidelity; docs/fidelity-data.md tells how to fill it"; \
 		exit 1; }
 	RUNBOOK_REFERENCE=$(RUNBOOK_REFERENCE) $(BIN)/python -m pytest -m "not e2e" \
-		tests/fidelity tests/sandbox tests/test_recorded.py
+		tests/fidelity tests/sandbox tests/test_recorded.py tests/test_recorded_azure.py tests/test_real_shapes.py \
+		tests/test_network_recorded.py tests/test_guide_map.py tests/test_ip_ranges.py tests/test_policy.py tests/test_service_errors.py
 
 # The sandbox over HTTP: its own suite once more, then clients of other makes and of an older generation.
 clients: $(VENV)/dev.stamp $(JS) $(OLDER)/older.stamp
@@ -77,6 +78,10 @@ versions: $(VENV)/azure-lowest.stamp
 		PYTHONPATH=$(CURDIR)/$(VENV)/azure-$$each:$(CURDIR) $(BIN)/python -m pytest -q -n auto $(SDK_TESTS) || exit 1; \
 	done
 
+# Whole commands as people, pipelines and fleets start them: each is a process of its own, with a kernel.
+commands: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n auto -m commands tests
+
 # What things cost, as ratios measured in one run; exits with 1 when a target is missed.
 bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.sandbox
@@ -85,6 +90,7 @@ bench: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m bench.chain
 	PYTHONPATH=tests $(BIN)/python -m bench.size
 	PYTHONPATH=tests $(BIN)/python -m bench.protect
+	@! command -v chromium >/dev/null || PYTHONPATH=tests:tests/e2e $(BIN)/python -m bench.picker
 	PYTHONPATH=tests $(BIN)/python -m bench.snapshot
 
 # What Binder builds and starts, without its container: a fresh environment, postBuild, start.

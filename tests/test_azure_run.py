@@ -21,6 +21,8 @@ from entra import CLIENT, SECRET, TENANT, UPN, Entra, entra
 from runbook_lib.arm.signin import ENDPOINT
 from runbook_lib.sandbox import Sandbox
 
+pytestmark = pytest.mark.commands
+
 REPOSITORY = Path(__file__).parents[1]
 # What every process of the run executes first: there is no in-process transport for any of them, kernels included.
 WITHOUT_TRANSPORT = """

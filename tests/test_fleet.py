@@ -31,6 +31,8 @@ from runbook_lib.fleet import WORST, FleetResult, FleetRow, FleetTarget, cluster
 from runbook_lib.parameters import build
 from runbook_lib.sandbox import Sandbox
 
+pytestmark = pytest.mark.commands
+
 REGIONS = {"spain": "spaincentral", "west": "westeurope", "north": "northeurope"}
 
 

@@ -26,6 +26,8 @@ from runbook_lib.parameters import schema
 from runbook_lib.sandbox import Sandbox
 from runbook_lib.text import inert
 
+pytestmark = pytest.mark.commands
+
 NOTEBOOK_FOLDER = Path(__file__).parents[1] / "notebooks"
 WAVE = ("-p", "vm_selector", "tag:wave=1")
 

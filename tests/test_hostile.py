@@ -24,6 +24,8 @@ from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.sandbox import Sandbox
 from runbook_lib.text import inert, plain
 
+pytestmark = pytest.mark.commands
+
 NOTEBOOK_FOLDER = Path(__file__).parents[1] / "notebooks"
 OPTIONS = ("-p", "vm_selector", f"group:{GROUP}", "-p", "max_errors", "1000", "-p", "network_option", "service_tags")
 

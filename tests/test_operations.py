@@ -29,6 +29,8 @@ from runbook_lib.sandbox.app import ROUTES
 from runbook_lib.sandbox.router import Router
 from runbook_lib.text.service_errors import service_errors
 
+pytestmark = pytest.mark.commands
+
 DOCS = Path(__file__).parents[1] / "docs"
 GUIDE = (DOCS / "operations.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)

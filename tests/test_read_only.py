@@ -27,6 +27,8 @@ from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.sandbox import Sandbox
 from runbook_lib.sandbox.app import ROUTES
 
+pytestmark = pytest.mark.commands
+
 REFERENCE = os.environ.get("RUNBOOK_REFERENCE", "")
 FOLDER = Path(__file__).parents[1] / "notebooks"
 # The named list: questions by POST, which change nothing.

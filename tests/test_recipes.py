@@ -19,6 +19,8 @@ from support import writes
 
 from runbook_lib.sandbox import Sandbox
 
+pytestmark = pytest.mark.commands
+
 REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "recipes.md").read_text(encoding="utf-8")
 FENCED = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)

@@ -19,6 +19,8 @@ from runbook_lib.evidence import read_json, seal, signer, verify
 from runbook_lib.redaction import Pseudonyms, redact
 from runbook_lib.redaction.pseudonyms import names_in
 
+pytestmark = pytest.mark.commands
+
 SALT = b"0123456789abcdef0123456789abcdef"
 SUBSCRIPTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 PLACE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-Data/providers/Microsoft.Compute/virtualMachines/web01"

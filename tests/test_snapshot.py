@@ -40,6 +40,8 @@ from runbook_lib.rehearsal import estimate
 from runbook_lib.run import Run
 from runbook_lib.sandbox import Fault, Sandbox, read_estate, write_estate
 
+pytestmark = pytest.mark.commands
+
 PRODUCTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 DEVELOPMENT = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
 WAVE = ("-p", "vm_selector", "tag:wave=1")

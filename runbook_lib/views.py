@@ -5,6 +5,7 @@ What a run shows: the tables and sentences of the notebooks.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from runbook_lib import evidence, render
 from runbook_lib.arm.effective import compare_effective
@@ -62,10 +63,23 @@ class Views(State):
             self._say("say.read_at", when=when),
             self._say("say.run_folder", path=self.folder.name),
         ]
-        lines += [self._say("say.inherited", name=name, value=_short(value)) for name, value in self.inherited.items()]
+        lines += [
+            self._say("say.inherited", name=name, value=self._worded(name, value))
+            for name, value in self.inherited.items()
+        ]
         if not self.folder.supervised and not interactive():
             lines.append(self._say("say.verify_unsupervised"))
         return render.Stack([render.Lines(lines), *self._standing()])
+
+    def _worded(self, name: str, value: Any) -> str:
+        """
+        Say a parameter's value as people do: of VMs that are given by their ids, the names.
+        """
+        said = str(value)
+        if name != "vm_selector" or not said.lower().startswith("/subscriptions/"):
+            return _short(said)
+        names = [each.rstrip("/").rsplit("/", 1)[-1] for each in said.split(",")]
+        return self._say("say.by_id", count=len(names), names=_short(", ".join(names)))
 
     def _standing(self) -> list[render.Shown]:
         try:
@@ -119,7 +133,9 @@ class Views(State):
         """
         defaults = {row.name: row.default for row in schema()}
         values = self.asked.as_dict()
-        chosen = [f"{name} = {_short(values[name])}" for name in self.declared if values[name] != defaults[name]]
+        chosen = [
+            f"{name} = {self._worded(name, values[name])}" for name in self.declared if values[name] != defaults[name]
+        ]
         made, left, planned = self._counted(self._number)
         changed = [
             self._say(f"ending.{case}", count=count) for case, count in (("made", made), ("left", left)) if count

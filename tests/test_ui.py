@@ -220,6 +220,21 @@ def test_chosen_rows_become_a_selector_that_selects_the_same(make_run: RunMaker)
     assert "all" == run.asked.vm_selector
 
 
+def test_picked_vms_are_told_by_their_names(make_run: RunMaker) -> None:
+    """
+    Nobody reads ARM ids off the top of a notebook.
+    """
+    run = make_run()
+    picker = run.pick()
+    picker.table.selected_rows = [3, 7]
+    run.choose(picker)
+    run.arrive("05_vm_agent")
+    run.inherited = {"vm_selector": run.asked.vm_selector}
+    names = [each.rsplit("/", 1)[-1] for each in picker.chosen]
+
+    assert f"vm_selector is 2 VMs by their ids: {', '.join(names)}." in run.mark.text()
+
+
 def test_a_vm_that_is_held_back_wants_a_reason(make_run: RunMaker) -> None:
     """
     Chosen without one it stays in the selection and is told of; with one, the risk is accepted for it alone.

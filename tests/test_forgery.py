@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sealed import Edit, edit, problems, reattest
 
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.evidence import ATTESTATION, seal, verify, write_json
+from runbook_lib.folder import read_plan
+from runbook_lib.journal import Journal
 
 # --- what was forged and sealed again -----------------------------------------------------------------------------
 
@@ -147,6 +150,27 @@ def test_a_subject_outside_of_the_folder_is_not_read(sealed_run: Path, tmp_path:
     reattest(sealed_run, lambda s: s["subject"].append({"name": "../secret", "digest": {"sha256": digest}}))
 
     assert [("missing_file", "../secret")] == problems(sealed_run)
+
+
+def test_a_plan_that_was_not_the_last_to_be_approved_is_found(sealed_run: Path) -> None:
+    """
+    Its digest is right, and the outcome's, but something else was approved.
+    """
+    Journal(sealed_run / "journal.jsonl").note("approved", step="01", digest="d", plan="0" * 64)
+    seal(sealed_run)
+
+    assert [("approved_broken", "plan.json")] == problems(sealed_run)
+
+
+def test_a_change_that_was_made_and_not_planned_is_found(sealed_run: Path) -> None:
+    """
+    The journal says that it was done, in place of one of the plan.
+    """
+    change = next(iter(read_plan(sealed_run / "plan.json").changes))
+    Journal(sealed_run / "journal.jsonl").result(replace(change, body={"other": 1}), "done")
+    seal(sealed_run)
+
+    assert ("approved_broken", "plan.json") in problems(sealed_run)
 
 
 # --- what is no evidence ------------------------------------------------------------------------------------------

@@ -7,15 +7,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sealed import Edit, edit, problems, reattest
 
+from runbook_lib.cli import main
 from runbook_lib.errors import BrokenEvidence
-from runbook_lib.evidence import ATTESTATION, seal, verify, write_json
+from runbook_lib.evidence import ATTESTATION, read_json, seal, verify, write_json
 from runbook_lib.folder import read_plan
 from runbook_lib.journal import Journal
 
@@ -204,6 +207,28 @@ def test_a_run_without_an_outcome_cannot_be_sealed(tmp_path: Path) -> None:
     with pytest.raises(BrokenEvidence, match=r"has no outcome\.json"):
         seal(tmp_path)
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [ATTESTATION, "outcome.json", "journal.jsonl"])
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_pipe_or_a_link_in_place_of_a_file_is_not_read(sealed_run: Path, name: str, kind: str) -> None:
+    """
+    A pipe would keep whoever verifies waiting for ever, a link lead out of the folder.
+    """
+    path = sealed_run / name
+    content = path.read_bytes()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        (sealed_run.parent / "elsewhere").write_bytes(content)
+        path.symlink_to(sealed_run.parent / "elsewhere")
+
+    for command in (["verify", str(sealed_run)], ["redact", str(sealed_run), "--out", str(sealed_run.parent / "copy")]):
+        assert 1 == CliRunner().invoke(main, command, catch_exceptions=False).exit_code
+    for reading in (lambda: read_json(path), lambda: next(Journal(path).entries())):
+        with pytest.raises(BrokenEvidence, match="is a link, a pipe or a folder"):
+            reading()
 
 
 def envelope(payload: Any = b"{}", **other: Any) -> bytes:

@@ -108,13 +108,14 @@ class Verification:
         return [plain(each) for each in (*said, f"sha256:{self.digest}")]
 
 
-def verify(folder: Path, *, key: Path | None = None, expected: str = "", signature: bool = False) -> Verification:
+def verify(folder: Path, *, key: Path | None = None, expected: str | None = None, signature: bool = False) -> Verification:
     """
     Check a run folder against its attestation, and what it claims against its journal, plan and findings.
 
     Args:
         key: file of the public key that the attestation has to be signed by.
-        expected: sha256 that the attestation has to have, as it was printed when the run was sealed.
+        expected: sha256 that the attestation has to have, as it was printed when the run was sealed; an empty one is
+            none, so that a variable that is not set does not skip the check.
         signature: whether a signature by *key* is asked for; without a key there is nothing to check it by.
 
     Raises:
@@ -123,8 +124,8 @@ def verify(folder: Path, *, key: Path | None = None, expected: str = "", signatu
     """
     if signature and key is None:
         raise InvalidParameters("verify_needs_key", name="--require-signature")
-    wanted = _DIGEST.fullmatch(expected.strip()) if expected else None
-    if expected and wanted is None:
+    wanted = _DIGEST.fullmatch(expected.strip()) if expected is not None else None
+    if expected is not None and wanted is None:
         raise InvalidParameters("verify_digest", name="--expect-digest", value=expected)
     public = public_key(key) if key else None
     if not folder.is_dir():

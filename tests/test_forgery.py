@@ -20,7 +20,7 @@ from runbook_lib.cli import main
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.evidence import ATTESTATION, read_json, seal, verify, write_json
 from runbook_lib.folder import read_plan
-from runbook_lib.journal import Journal
+from runbook_lib.journal import FIRST, Journal, chained
 
 # --- what was forged and sealed again -----------------------------------------------------------------------------
 
@@ -174,6 +174,46 @@ def test_a_change_that_was_made_and_not_planned_is_found(sealed_run: Path) -> No
     seal(sealed_run)
 
     assert ("approved_broken", "plan.json") in problems(sealed_run)
+
+
+@pytest.mark.parametrize("kind", ["intent", "call"])
+def test_a_change_that_is_done_and_was_not_sent_is_found(sealed_run: Path, kind: str) -> None:
+    """
+    The journal, chained anew, lacks what was written before it was sent, or the call.
+    """
+    path, previous = sealed_run / "journal.jsonl", FIRST
+    entries = [entry for entry in Journal(path).entries() if entry["entry"] != kind]
+    with path.open("wb") as file:
+        for entry in entries:
+            line, previous = chained(entry, previous)
+            file.write(line)
+    seal(sealed_run)
+
+    assert [("sent_broken", "journal.jsonl")] == problems(sealed_run)
+
+
+@pytest.mark.parametrize(
+    "name", ["parameters.json", "environment.json", "run.json", "plan.json", "inventory-after.json", "report.html"]
+)
+def test_a_run_that_lacks_a_file_of_every_run_is_broken(sealed_run: Path, name: str) -> None:
+    """
+    It was sealed without it, so that nothing else shows it.
+    """
+    (sealed_run / name).unlink()
+    seal(sealed_run)
+
+    assert [("lacking_file", name)] == problems(sealed_run)
+
+
+def test_it_is_said_which_files_nothing_but_their_hash_covers(sealed_run: Path) -> None:
+    """
+    Whoever sealed it may have written anything there.
+    """
+    (sealed_run / "notes.txt").write_text("x", encoding="utf-8")
+    seal(sealed_run)
+    (line,) = (each for each in verify(sealed_run).lines("en") if each.startswith("covered by"))
+
+    assert "notebooks, environment, inventories, notes.txt, parameters, report, tables" == line.partition(": ")[2]
 
 
 # --- what is no evidence ------------------------------------------------------------------------------------------

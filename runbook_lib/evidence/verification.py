@@ -138,7 +138,9 @@ class Verification:
         return [plain(each) for each in (*said, f"sha256:{self.digest}")]
 
 
-def verify(folder: Path, *, key: Path | None = None, expected: str | None = None, signature: bool = False) -> Verification:
+def verify(
+    folder: Path, *, key: Path | None = None, expected: str | None = None, signature: bool = False
+) -> Verification:
     """
     Check a run folder against its attestation, and what it claims against its journal, plan and findings.
 

@@ -146,7 +146,9 @@ class Batch:
         for change in _in_turns(changes):
             if (change.sha256 in sent_before and leaves_trace(change)) or is_under_way(self._world, change):
                 now = self._session.clock()
-                self._flying.append(_Flight(change=change, state="lost", first=now, since=now, due=now, tries=1, found=True))
+                self._flying.append(
+                    _Flight(change=change, state="lost", first=now, since=now, due=now, tries=1, found=True)
+                )
             else:
                 self._waiting.append(_Flight(change=change))
         subscriptions = {subscription_of(change.target) for change in changes}

@@ -93,7 +93,7 @@ def cloud_of(name: str, environ: Mapping[str, str]) -> Cloud:
     Return the cloud *name*, or the Resource Manager that the environment names in its place.
 
     Raises:
-        InvalidParameters: what the environment names is no https URL of a host; an authority needs no https:// before it.
+        InvalidParameters: what the environment names is no https URL of a host; an authority may lack the https://.
     """
     setting, host, cli = _CLOUDS[name]
     arm = get_arm_endpoints(setting)

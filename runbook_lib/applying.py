@@ -100,9 +100,13 @@ def apply_plan(
     holder = {"caller": session.target.caller, "run": folder.path.name, "since": _stamp()}
     ended: list[Applied] = []
     observed: Inventory | None = None
+    # The plan in the folder has what earlier tries did as well. It is noted before anything can be refused, and where
+    # nothing is left to do: who goes on with the run goes on with the plan that was approved last.
+    kept = folder.plan() or plan
+    for step in steps or [Step(number="")]:
+        folder.journal.note("approved", step=step.number, digest=step.digest, plan=kept.digest)
     with leased(state_path() / "leases", session.place, _written(steps), holder):
         for step in steps:
-            folder.journal.note("approved", step=step.number, digest=step.digest, plan=plan.digest)
             observed = observed or read_inventory(session, asked, sought)
             broken = {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
             refused = _refused(observed, asked, step)

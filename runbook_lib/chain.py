@@ -102,6 +102,8 @@ def run_chain(
     signer = evidence.signer(sign_key)
     folder.save_parameters(asked)
     folder.begin(applies=asked.apply, given=given)
+    if asked.apply and (folder.interrupted or folder.given_plan()):
+        folder.check_approved()
     if plan := folder.given_plan():
         from runbook_lib.run import Run
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from platformdirs import user_data_path
 
-from runbook_lib.errors import BrokenEvidence, InvalidParameters
+from runbook_lib.errors import BrokenEvidence, InvalidParameters, PlanRefused
 from runbook_lib.evidence import ATTESTATION, NOTEBOOKS, last_words, read_json, write_json
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
@@ -175,6 +175,19 @@ class RunFolder:
         return (
             walked and self.plan() is not None and any(each["entry"] == "approved" for each in self.journal.entries())
         )
+
+    def check_approved(self) -> None:
+        """
+        Refuse a plan that is not the one that was given or approved last: its digest can be worked out by anybody.
+
+        Raises:
+            PlanRefused: it was edited since.
+        """
+        plan = self.plan()
+        approved = [each["plan"] for each in self.journal.entries() if each["entry"] == "approved"]
+        last = approved[-1] if approved else self.state().get("given")
+        if plan is not None and last and plan.digest != last:
+            raise PlanRefused("plan_approved", resource=self.name, found=plan.digest, approved=last)
 
     def begin(self, *, applies: bool, given: Plan | None = None) -> None:
         """

@@ -118,6 +118,8 @@ class Journal:
         """
         if not self.path.exists():
             return
+        if self.path.is_symlink() or not self.path.is_file():
+            raise BrokenEvidence("evidence_no_file", resource=str(self.path))
         previous = FIRST
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):

@@ -12,7 +12,7 @@ from typing import Any
 
 from builders import EVERYTHING, everything, planned, vm, with_records
 
-from runbook_lib.conclusion import conclude
+from runbook_lib.conclusion import close, conclude
 from runbook_lib.evidence import ATTESTATION, read_json, verify, write_json
 from runbook_lib.folder import NOTEBOOKS, RunFolder
 from runbook_lib.parameters import Parameters
@@ -35,11 +35,14 @@ def made(path: Path, **asked: Any) -> Path:
     folder.save_plan(plan)
     for change in plan.changes:
         folder.journal.intent(change)
+        folder.journal.call({"method": "PUT", "url": "/x", "status": 200, "change_sha256": change.sha256})
         folder.journal.result(change, "done")
     for notebook in NOTEBOOKS:
         folder.visit(notebook)
         (path / f"{notebook}.ipynb").write_text('{"cells": []}', encoding="utf-8")
     conclude(folder, Parameters(**EVERYTHING, **asked), before, after, (), ())
+    close(folder)
+    (path / ATTESTATION).unlink()
     return path
 
 

@@ -105,6 +105,23 @@ def test_a_plan_whose_vms_are_gone_is_refused(contoso: Sandbox, make_run: Any, t
     assert [] == writes(contoso, since)
 
 
+@pytest.mark.parametrize("name", ["plan.json", "outcome.json", "attestation.dsse.json"])
+def test_a_plan_out_of_a_broken_sealed_folder_is_refused(contoso: Sandbox, sealed_run: Path, name: str) -> None:
+    """
+    Whatever of it was changed, and whether the folder is named or the file: exit code 4, and nothing is begun.
+    """
+    with (sealed_run / name).open("a", encoding="utf-8") as file:
+        file.write("x" if name == "attestation.dsse.json" else "\n")
+    out = sealed_run.parent / "applied"
+    for plan in (sealed_run, sealed_run / "plan.json"):
+        refused = _runbook("apply", str(plan), "--out", str(out))
+
+        assert 4 == refused.exit_code, refused.output
+        assert "runbook verify" in refused.stderr
+    assert not out.exists()
+    assert [] == writes(contoso)
+
+
 @pytest.mark.parametrize(
     ("edit", "code", "words"),
     [

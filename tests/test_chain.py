@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from support import RunMaker, templates, writes
 
 from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters
-from runbook_lib.evidence import ATTESTATION
-from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.evidence import ATTESTATION, write_json
+from runbook_lib.folder import NOTEBOOKS, read_plan
+from runbook_lib.plan import plan_digest
 from runbook_lib.sandbox import Fault, Sandbox
 from runbook_lib.text.service_errors import service_errors
 
@@ -186,6 +188,18 @@ def test_an_interrupted_run_is_incomplete_until_it_is_resumed(contoso: Sandbox, 
 
     contoso.clear_faults()
     walked = (folder / "04_select_vms.ipynb").read_bytes()
+    approved = (folder / "plan.json").read_bytes()
+    plan = read_plan(folder / "plan.json")
+    edited = replace(plan, steps=plan.steps[:-1])
+    write_json(folder / "plan.json", replace(edited, digest=plan_digest(edited)))
+    since = contoso.requests()[-1]["seq"]
+    refused = _runbook("resume", str(folder))
+
+    assert 4 == refused.exit_code, refused.output
+    assert "the plan that was approved last" in refused.stderr
+    assert [] == writes(contoso, since)
+
+    (folder / "plan.json").write_bytes(approved)
     second = _runbook("resume", str(folder))
 
     assert 0 == second.exit_code, second.output

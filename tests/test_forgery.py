@@ -7,14 +7,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sealed import Edit, edit, problems, reattest
 
+from runbook_lib.cli import main
 from runbook_lib.errors import BrokenEvidence
-from runbook_lib.evidence import ATTESTATION, seal, verify, write_json
+from runbook_lib.evidence import ATTESTATION, read_json, seal, verify, write_json
+from runbook_lib.folder import read_plan
+from runbook_lib.journal import FIRST, Journal, chained
 
 # --- what was forged and sealed again -----------------------------------------------------------------------------
 
@@ -149,6 +155,67 @@ def test_a_subject_outside_of_the_folder_is_not_read(sealed_run: Path, tmp_path:
     assert [("missing_file", "../secret")] == problems(sealed_run)
 
 
+def test_a_plan_that_was_not_the_last_to_be_approved_is_found(sealed_run: Path) -> None:
+    """
+    Its digest is right, and the outcome's, but something else was approved.
+    """
+    Journal(sealed_run / "journal.jsonl").note("approved", step="01", digest="d", plan="0" * 64)
+    seal(sealed_run)
+
+    assert [("approved_broken", "plan.json")] == problems(sealed_run)
+
+
+def test_a_change_that_was_made_and_not_planned_is_found(sealed_run: Path) -> None:
+    """
+    The journal says that it was done, in place of one of the plan.
+    """
+    change = next(iter(read_plan(sealed_run / "plan.json").changes))
+    Journal(sealed_run / "journal.jsonl").result(replace(change, body={"other": 1}), "done")
+    seal(sealed_run)
+
+    assert ("approved_broken", "plan.json") in problems(sealed_run)
+
+
+@pytest.mark.parametrize("kind", ["intent", "call"])
+def test_a_change_that_is_done_and_was_not_sent_is_found(sealed_run: Path, kind: str) -> None:
+    """
+    The journal, chained anew, lacks what was written before it was sent, or the call.
+    """
+    path, previous = sealed_run / "journal.jsonl", FIRST
+    entries = [entry for entry in Journal(path).entries() if entry["entry"] != kind]
+    with path.open("wb") as file:
+        for entry in entries:
+            line, previous = chained(entry, previous)
+            file.write(line)
+    seal(sealed_run)
+
+    assert [("sent_broken", "journal.jsonl")] == problems(sealed_run)
+
+
+@pytest.mark.parametrize(
+    "name", ["parameters.json", "environment.json", "run.json", "plan.json", "inventory-after.json", "report.html"]
+)
+def test_a_run_that_lacks_a_file_of_every_run_is_broken(sealed_run: Path, name: str) -> None:
+    """
+    It was sealed without it, so that nothing else shows it.
+    """
+    (sealed_run / name).unlink()
+    seal(sealed_run)
+
+    assert [("lacking_file", name)] == problems(sealed_run)
+
+
+def test_it_is_said_which_files_nothing_but_their_hash_covers(sealed_run: Path) -> None:
+    """
+    Whoever sealed it may have written anything there.
+    """
+    (sealed_run / "notes.txt").write_text("x", encoding="utf-8")
+    seal(sealed_run)
+    (line,) = (each for each in verify(sealed_run).lines("en") if each.startswith("covered by"))
+
+    assert "notebooks, environment, inventories, notes.txt, parameters, report, tables" == line.partition(": ")[2]
+
+
 # --- what is no evidence ------------------------------------------------------------------------------------------
 
 
@@ -180,6 +247,28 @@ def test_a_run_without_an_outcome_cannot_be_sealed(tmp_path: Path) -> None:
     with pytest.raises(BrokenEvidence, match=r"has no outcome\.json"):
         seal(tmp_path)
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [ATTESTATION, "outcome.json", "journal.jsonl"])
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_pipe_or_a_link_in_place_of_a_file_is_not_read(sealed_run: Path, name: str, kind: str) -> None:
+    """
+    A pipe would keep whoever verifies waiting for ever, a link lead out of the folder.
+    """
+    path = sealed_run / name
+    content = path.read_bytes()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        (sealed_run.parent / "elsewhere").write_bytes(content)
+        path.symlink_to(sealed_run.parent / "elsewhere")
+
+    for command in (["verify", str(sealed_run)], ["redact", str(sealed_run), "--out", str(sealed_run.parent / "copy")]):
+        assert 1 == CliRunner().invoke(main, command, catch_exceptions=False).exit_code
+    for reading in (lambda: read_json(path), lambda: next(Journal(path).entries())):
+        with pytest.raises(BrokenEvidence, match="is a link, a pipe or a folder"):
+            reading()
 
 
 def envelope(payload: Any = b"{}", **other: Any) -> bytes:

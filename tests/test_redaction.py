@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from signing import key_files
 
 from runbook_lib.cli import main
 from runbook_lib.errors import BrokenEvidence, InvalidParameters
-from runbook_lib.evidence import read_json, seal, signer, verify
+from runbook_lib.evidence import read_json, seal, signer, verify, write_json
+from runbook_lib.folder import read_plan
+from runbook_lib.plan import plan_digest
 from runbook_lib.redaction import Pseudonyms, redact
 from runbook_lib.redaction.pseudonyms import names_in
 
@@ -80,7 +83,9 @@ def test_an_id_keeps_its_form_and_loses_its_names() -> None:
         ("web01, WEB01: 'web01'", "#, #: '#'"),
         ("web010 and xweb01 and web01-nic", "web010 and xweb01 and web01-nic"),
         ("in Contoso Production.", "in #."),
-        ("at 10.1.2.3:8080, 20.50.1.1", "at ip:8080, 20.50.1.1"),
+        ("at 10.1.2.3:8080, 20.50.1.1", "at ip:8080, ip"),
+        ("100.64.0.7 and 168.63.129.16, version 2.7.41491.1010", "ip and 168.63.129.16, version 2.7.41491.1010"),
+        ("from 2001:db8::7, fe80::1. At 10:20:30, 0.0.0.0/0", "from ip, ip. At 10:20:30, 0.0.0.0/0"),
         ("by ana@contoso.example", "by #"),
         ("", ""),
     ],
@@ -92,6 +97,15 @@ def test_known_names_are_replaced_in_sentences(sentence: str, left: str) -> None
     said = names("web01", "rg-mail_(legacy)", "Contoso Production", "ana@contoso.example").text(sentence)
 
     assert left == re.sub("ip-[0-9a-f]{8}", "ip", re.sub("n-[0-9a-f]{12}", "#", said))
+
+
+def test_a_word_beside_a_known_name_is_replaced_as_well() -> None:
+    """
+    In what lists names; a sentence keeps its words, and Azure's own names stay.
+    """
+    said = names("web01").words("web01, nic-of-ana, DefaultPolicy, 10.0.0.4")
+
+    assert "#, #, DefaultPolicy, ip" == re.sub("ip-[0-9a-f]{8}", "ip", re.sub("n-[0-9a-f]{12}", "#", said))
 
 
 def test_names_are_found_in_ids_and_beside_them() -> None:
@@ -223,6 +237,27 @@ def test_what_is_not_named_in_the_list_stays_out(sealed_run: Path, tmp_path: Pat
     assert not (tmp_path / "copy" / "notes.txt").exists()
 
 
+def test_facts_endpoints_and_tenants_name_nobody(sealed_run: Path, tmp_path: Path) -> None:
+    """
+    Facts in lists and tables, a name that nothing else has beside one that is known, and where the run was signed in.
+    """
+    mark = "AZURE https://arm.ana.example:8443 (custom endpoint), tenant t"
+    facts = {"disks": "stuck, disk-of-ana", "of": {"ana-key": "ana-value", "count": 2}, "all": [{"x": "ana-in-list"}]}
+    edit(sealed_run / "findings.json", lambda found: found["said"][0].update(facts=facts) or found.update(target=mark))
+    edit(sealed_run / "parameters.json", lambda asked: asked.update(tenant_id="ana.example"))
+    edit(sealed_run / "outcome.json", lambda outcome: outcome.update(target=mark))
+    plan = replace(read_plan(sealed_run / "plan.json"), target=mark)
+    plan = replace(plan, digest=plan_digest(plan))
+    write_json(sealed_run / "plan.json", plan)
+    edit(sealed_run / "outcome.json", lambda outcome: outcome.update(plan_digest=plan.digest))
+    seal(sealed_run)
+    redact(sealed_run, tmp_path / "copy")
+    written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "copy").iterdir())
+
+    assert not re.findall(r".{20}\bana\b.{20}", written)
+    assert verify(tmp_path / "copy").accepted
+
+
 # --- what cannot be copied ----------------------------------------------------------------------------------------
 
 
@@ -248,6 +283,8 @@ def test_a_copy_needs_a_folder_of_its_own_and_a_good_secret(sealed_run: Path, tm
     for salt in ("short", "nothing"):
         with pytest.raises(InvalidParameters, match=f"--salt-file: .*{salt} is no secret"):
             redact(sealed_run, tmp_path / "copy", tmp_path / salt)
+    with pytest.raises(InvalidParameters, match=r"--out: .*lies in the run folder"):
+        redact(sealed_run, sealed_run / "copy")
     with pytest.raises(InvalidParameters, match=r"--out: .*holds something already"):
         redact(sealed_run, sealed_run)
 

@@ -239,6 +239,8 @@ def test_exit_codes_of_verify(signed_run: Path, keys: KeyFiles, tmp_path: Path) 
         ("--key", keys.public, "--expect-digest", "0" * 64): 1,
         ("--require-signature",): 2,
         ("--expect-digest", "abc"): 2,
+        ("--expect-digest", ""): 2,
+        ("--expect-digest", " "): 2,
     }
 
     assert asked == {options: _verify(signed_run, *options).exit_code for options in asked}

@@ -93,16 +93,20 @@ def cloud_of(name: str, environ: Mapping[str, str]) -> Cloud:
     Return the cloud *name*, or the Resource Manager that the environment names in its place.
 
     Raises:
-        InvalidParameters: what the environment names is no https URL of a host.
+        InvalidParameters: what the environment names is no https URL of a host; an authority may lack the https://.
     """
     setting, host, cli = _CLOUDS[name]
     arm = get_arm_endpoints(setting)
     endpoint = arm["resource_manager"].rstrip("/")
     scope = arm["credential_scopes"][0]
     authority = environ.get(_AUTHORITY, "").removeprefix("https://").rstrip("/ ") or host
+    if not _is_host(f"https://{authority}"):
+        # What it holds may be a password.
+        raise InvalidParameters("authority", name=_AUTHORITY)
     named = environ.get(ENDPOINT, "").rstrip("/ ")
     if named and named.lower() != endpoint:
-        _check_endpoint(named)
+        if not _is_host(named):
+            raise InvalidParameters("endpoint", name=ENDPOINT)
         # Asked for itself unless told otherwise: a token for Azure is not for somebody else to see.
         audience = environ.get(AUDIENCE, "").rstrip("/ ") or named
         name, endpoint, scope = f"{named} (custom endpoint)", named, f"{audience}/.default"
@@ -110,19 +114,18 @@ def cloud_of(name: str, environ: Mapping[str, str]) -> Cloud:
     return Cloud(name=name, endpoint=endpoint, scope=scope, authority=authority, known=known, cli=cli)
 
 
-def _check_endpoint(url: str) -> None:
+def _is_host(url: str) -> bool:
+    """
+    Tell whether a URL is https:// and a host, with a port if need be, and nothing else.
+    """
     try:
         parts = urlsplit(url)
-        good = parts.scheme == "https" and parts.hostname and parts.netloc == f"{parts.hostname}{_port(parts.port)}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        port = "" if parts.port is None else f":{parts.port}"
     except ValueError:
-        good = False
-    if not good or parts.path or parts.query or parts.fragment:
-        # What it holds may be a password.
-        raise InvalidParameters("endpoint", name=ENDPOINT)
-
-
-def _port(port: int | None) -> str:
-    return f":{port}" if port is not None else ""
+        return False
+    alone = not (parts.path or parts.query or parts.fragment)
+    return parts.scheme == "https" and bool(host) and alone and parts.netloc.lower() == f"{host}{port}"
 
 
 def login_command(cloud: Cloud, tenant: str) -> str:
@@ -223,8 +226,7 @@ def _credential(kind: str, cloud: Cloud, tenant: str, prompt: Prompt | None) -> 
     from azure import identity
 
     # MSAL asks Microsoft about hosts that it does not know; an authority of one's own is not to be asked about there.
-    url = cloud.authority if "://" in cloud.authority else f"https://{cloud.authority}"
-    common: dict[str, Any] = {"authority": url, "disable_instance_discovery": not cloud.known}
+    common: dict[str, Any] = {"authority": f"https://{cloud.authority}", "disable_instance_discovery": not cloud.known}
     personal = common | ({"tenant_id": tenant} if tenant else {})
     own_client = os.environ.get("AZURE_CLIENT_ID")
     match kind:

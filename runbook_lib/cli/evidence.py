@@ -33,10 +33,10 @@ def redact(run_dir: Path, out: Path, salt_file: Path | None, sign_key: str) -> i
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), metavar="PUB", help="The public key it must be signed by.")
-@click.option("--expect-digest", default="", metavar="SHA256", help="The attestation's digest, kept elsewhere.")
+@click.option("--expect-digest", metavar="SHA256", help="The attestation's digest, kept elsewhere.")
 @click.option("--require-signature", is_flag=True, help="Accept nothing that is not signed by --key.")
 @exits
-def verify(run_dir: Path, key: Path | None, expect_digest: str, require_signature: bool) -> int:
+def verify(run_dir: Path, key: Path | None, expect_digest: str | None, require_signature: bool) -> int:
     """
     Check a run's evidence, offline and without running anything.
     """

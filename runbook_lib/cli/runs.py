@@ -11,7 +11,7 @@ import click
 
 from runbook_lib import evidence
 from runbook_lib.cli.base import Output, exits, new_folder, read_mapping, read_pairs, signed, told, width
-from runbook_lib.errors import InvalidParameters, PlanRefused, speak
+from runbook_lib.errors import BrokenEvidence, InvalidParameters, PlanRefused, speak
 from runbook_lib.events import Event
 from runbook_lib.parameters import Parameters, build
 from runbook_lib.text import plain, say
@@ -109,6 +109,7 @@ def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, timeo
     path = plan / "plan.json" if plan.is_dir() else plan
     if not path.is_file():
         raise InvalidParameters("plan_missing", name="PLAN", resource=str(path))
+    _check_sealed(path.resolve().parent)
     given = read_plan(path)
     if plan_digest(given) != given.digest:
         raise PlanRefused("plan_edited", digest=given.digest)
@@ -117,6 +118,23 @@ def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, timeo
     folder = _free_folder(out)
     made_in = path.resolve().parent if target is None else None
     return _run(asked, folder, output, given=(given, made_in), sign_key=sign_key, timeout=timeout)
+
+
+def _check_sealed(folder: Path) -> None:
+    """
+    Refuse a plan that lies in a sealed run folder which is not as it was sealed.
+
+    Raises:
+        PlanRefused: `runbook verify` calls it broken.
+    """
+    if not (folder / evidence.ATTESTATION).exists():
+        return
+    try:
+        broken = bool(evidence.verify(folder).problems)
+    except BrokenEvidence as error:
+        raise PlanRefused("plan_unsealed", resource=str(folder)) from error
+    if broken:
+        raise PlanRefused("plan_unsealed", resource=str(folder))
 
 
 def _free_folder(out: Path | None) -> Path:

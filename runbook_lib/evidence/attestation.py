@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import BrokenEvidence
-from runbook_lib.evidence.documents import MALFORMED, read_json, write_json
+from runbook_lib.evidence.documents import MALFORMED, check_file, read_json, write_json
 from runbook_lib.evidence.outcome import OUTCOME, THERE
 from runbook_lib.journal import FIRST
 from runbook_lib.records import Verdict
@@ -211,6 +211,7 @@ def _end(journal: Path) -> dict[str, Any]:
     Say how many lines a journal has, and the sha256 of the last: whoever cuts it off has to forge the attestation too.
     """
     count, last = 0, b""
+    check_file(journal)
     if journal.exists():
         with journal.open("rb") as lines:
             for line in lines:

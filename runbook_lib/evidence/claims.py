@@ -67,6 +67,8 @@ def claims_of(folder: Path, attested: Mapping[str, Any]) -> list[Claim]:
             verdicts,
             _journal(len(entries), breaks),
             _plan(outcome, plan),
+            _approved(plan, entries),
+            _sent(entries),
             _changes(outcome, plan, ended),
             _failures(outcome, ended),
             _complete(outcome, state),
@@ -99,6 +101,26 @@ def _journal(count: int, breaks: list[int]) -> Claim:
 def _plan(outcome: Mapping[str, Any], plan: Plan) -> Claim:
     holds = outcome["plan_digest"] == plan.digest == plan_digest(plan) and plan.target == outcome["target"]
     return Claim(name="plan", file=PLAN, holds=holds, facts={"count": len(plan.changes)})
+
+
+def _approved(plan: Plan, entries: list[dict[str, Any]]) -> Claim:
+    results = [each for each in entries if each["entry"] == "result"]
+    done = {each["change_sha256"] for each in results if each["outcome"] == "done"}
+    planned = {change.sha256 for change in plan.changes}
+    last = next((each["plan"] for each in reversed(entries) if each["entry"] == "approved"), plan.digest)
+    holds = done <= planned and last == plan.digest
+    return Claim(name="approved", file=PLAN, holds=holds, facts={"count": len(done)})
+
+
+def _sent(entries: list[dict[str, Any]]) -> Claim:
+    intents, calls = (
+        {each["change_sha256"] for each in entries if each["entry"] == kind and "change_sha256" in each}
+        for kind in ("intent", "call")
+    )
+    # What was read back was sent by a try that died before it could say so, or by somebody else.
+    results = [each for each in entries if each["entry"] == "result" and each["outcome"] == "done"]
+    done = {each["change_sha256"] for each in results if not each.get("read_back")}
+    return Claim(name="sent", file=JOURNAL, holds=done <= intents & calls, facts={"count": len(done)})
 
 
 def _changes(outcome: Mapping[str, Any], plan: Plan, ended: list[Mapping[str, Any]]) -> Claim:

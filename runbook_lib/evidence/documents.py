@@ -13,7 +13,7 @@ from runbook_lib.errors import BrokenEvidence
 from runbook_lib.records import encode, opened
 from runbook_lib.text import inert
 
-__all__ = ["MALFORMED", "read_json", "write_json"]
+__all__ = ["MALFORMED", "check_file", "read_json", "write_json"]
 
 # What reading a document that is not what it should be can end in.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -73,13 +73,25 @@ def _pieces(value: Any, depth: int, line: str) -> Iterator[str]:
     yield f"{line}]"
 
 
+def check_file(path: Path) -> None:
+    """
+    Refuse what a link or a pipe leads to in place of a file: it is not in the folder, and reading it may never end.
+
+    Raises:
+        BrokenEvidence: there is something else in its place.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise BrokenEvidence("evidence_no_file", resource=str(path))
+
+
 def read_json(path: Path) -> Any:
     """
     Read a JSON file of a run folder.
 
     Raises:
-        BrokenEvidence: it is missing, or not JSON.
+        BrokenEvidence: it is missing, no file of its own, or not JSON.
     """
+    check_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

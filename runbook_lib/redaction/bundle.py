@@ -8,6 +8,7 @@ which nobody can tell what is a name.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,12 @@ __all__ = ["redact"]
 _SHORTEST_SALT = 16
 # Parts of an inventory whose names are Azure's.
 _AZURES = frozenset({"locations", "providers", "service_tags", "target"})
-_SOURCES = ("inventory-before.json", "inventory-after.json", "outcome.json", "plan.json", "parameters.json")
+_SOURCES = ("outcome.json", "plan.json", "parameters.json")
+_INVENTORIES = ("inventory-before.json", "inventory-after.json")
 # What a run is asked for in the words of whoever asks; where it is the default, it is everybody's.
-_OWN_WORDS = ("resource_group", "vault_name", "policy_name", "enhanced_policy_name", "proxy_host")
+_OWN_WORDS = ("tenant_id", "resource_group", "vault_name", "policy_name", "enhanced_policy_name", "proxy_host")
+# The host of a Resource Manager that is none of Microsoft's, in the mark of a target.
+_ENDPOINT = re.compile(r"https://([^\s/:]+)\S* \(custom endpoint\)")
 # Facts of findings and changes that name nothing of anybody's.
 _PLAIN_FACTS = frozenset(
     {
@@ -82,14 +86,17 @@ def redact(folder: Path, out: Path, salt: Path | None = None, signer: Signer | N
 
     Raises:
         BrokenEvidence: the run is not sealed, or is not as it was sealed.
-        InvalidParameters: the folder or the salt cannot be used.
+        InvalidParameters: the folder, one inside of the run's among them, or the salt cannot be used.
     """
     original = evidence.verify(folder)
     if original.problems or original.original:
         raise BrokenEvidence("redact_source", resource=str(folder))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidParameters("run_dir_taken", name="--out", resource=str(out))
-    documents = {name: evidence.read_json(folder / name) for name in _SOURCES if (folder / name).exists()}
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise InvalidParameters("redact_inside", name="--out", resource=str(out))
+    documents = {name: evidence.read_json(folder / name) for name in _SOURCES}
+    documents |= {name: evidence.read_json(folder / name) for name in _INVENTORIES if (folder / name).exists()}
     outcome, parameters = documents["outcome.json"], documents["parameters.json"]
     said = evidence.read_json(folder / "findings.json")
     state, environment = evidence.read_json(folder / "run.json"), evidence.read_json(folder / "environment.json")
@@ -97,6 +104,8 @@ def redact(folder: Path, out: Path, salt: Path | None = None, signer: Signer | N
     own = [{name: part for name, part in each.items() if name not in _AZURES} for each in documents.values()]
     names = {name for each in own for name in names_in(each)} | {outcome["caller"]}
     names |= {name for name in map(parameters.get, _OWN_WORDS) if isinstance(name, str)}
+    if endpoint := _ENDPOINT.search(outcome["target"]):
+        names.add(endpoint[1])
     copy = _Copy(Pseudonyms(_salt(salt), names), parameters["language"])
     plan = copy.plan(decode(Plan, documents["plan.json"]))
     found = copy.findings(said)
@@ -299,12 +308,13 @@ class _Copy:
         return {name: self._fact(name, value) for name, value in facts.items() if name not in besides}
 
     def _fact(self, name: str, value: Any) -> Any:
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self._fact(name, each) for each in value]
+        if isinstance(value, dict):
+            return {self._fact("", str(each)): self._fact(name, here) for each, here in value.items()}
         if not isinstance(value, str) or name in _PLAIN_FACTS or value in _NO_NAMES:
             return value
         if name in _FREE_FACTS:
             return self._left_out
-        shown = self._names.text(value)
-        # What holds no name that is known may be one that is not.
-        return self._names.name(value) if shown == value and not self._names.is_public(value) else shown
+        # What holds no name that is known may be one that is not; so may what stands beside one that is.
+        return self._names.name(value) if self._names.text(value) == value else self._names.words(value)

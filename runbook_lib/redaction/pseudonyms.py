@@ -10,15 +10,20 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, unquote
 
 __all__ = ["Pseudonyms", "names_in"]
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_PRIVATE = re.compile(
-    r"(?<![\d.])(?:10(?:\.\d{1,3}){3}|192\.168(?:\.\d{1,3}){2}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d{1,3}){2})"
-)
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_IPV4 = re.compile(rf"(?<![\w.]){_BYTE}(?:\.{_BYTE}){{3}}(?![\d]|\.\d)")
+_IPV6 = re.compile(r"(?<![\w.:])(?=[0-9a-f]*:[0-9a-f]*:)[0-9a-f:]{3,39}(?:\.\d+){0,3}(?!\w)", re.IGNORECASE)
+# Addresses that mean the same everywhere: any, this machine, and Azure's own for its VMs.
+_EVERYWHERE = frozenset({"0.0.0.0", "127.0.0.1", "168.63.129.16", "169.254.169.254", "::1"})
+# What this module makes of names.
+_MADE = re.compile(r"(?:n-[0-9a-f]{12}|ip-[0-9a-f]{8}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 # What a name that stands in a sentence is made of; longer names begin with one of these.
 _WORD = re.compile(r"[^\s\"'(),;:=/<>\[\]{}|?&]+")
 # Names that Azure gives, the same for everybody.
@@ -135,7 +140,7 @@ class Pseudonyms:
         """
         if _is_id(original) and " " not in original:
             return self.id(original)
-        said = _PRIVATE.sub(lambda found: f"ip-{self._hash('ip', found[0])[:8]}", original)
+        said = _IPV6.sub(self._address, _IPV4.sub(self._address, original))
         said = _GUID.sub(lambda found: self._guid(found[0]), said)
         parts, end = [], 0
         for word in _WORD.finditer(said):
@@ -149,6 +154,15 @@ class Pseudonyms:
                     break
         return "".join([*parts, said[end:]])
 
+    def words(self, original: str) -> str:
+        """
+        Return a list of names, or an id, of which not all are known: whatever is not Azure's own is replaced.
+        """
+        said = self.text(original)
+        if _is_id(original) and " " not in original:
+            return said
+        return _WORD.sub(lambda word: word[0] if _MADE.fullmatch(word[0]) else self.name(word[0]), said)
+
     def value(self, original: Any) -> Any:
         """
         Return a JSON value with the names in its texts replaced.
@@ -159,17 +173,21 @@ class Pseudonyms:
             return {self.text(name): self.value(here) for name, here in original.items()}
         return [self.value(here) for here in original] if isinstance(original, list) else original
 
-    def is_public(self, original: str) -> bool:
-        """
-        Tell whether a name is Azure's own, the same for everybody.
-        """
-        return original.lower() in _PUBLIC
-
     def digest(self, original: str) -> str:
         """
         Return what stands for a digest: of what has few possible values, it would tell which one it is.
         """
         return self._hash("digest", original) if original else ""
+
+    def _address(self, found: re.Match[str]) -> str:
+        """
+        Return what stands for an address; times and their like are none.
+        """
+        try:
+            shown = str(ip_address(found[0]))
+        except ValueError:
+            return found[0]
+        return found[0] if shown in _EVERYWHERE else f"ip-{self._hash('ip', shown)[:8]}"
 
     def _guid(self, original: str) -> str:
         hashed = self._hash("guid", original)

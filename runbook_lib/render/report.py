@@ -229,7 +229,7 @@ def _written(outcome: Mapping[str, Any], plan: Plan, entries: Sequence[Mapping[s
     approvals = [
         {"step": entry["step"], "at": entry["at"], "digest": entry["digest"], "plan": entry["plan"]}
         for entry in entries
-        if entry["entry"] == "approved"
+        if entry["entry"] == "approved" and entry["step"]
     ]
     parts = []
     if outcome["applied"]:

@@ -420,6 +420,28 @@ def test_what_is_no_endpoint_is_refused_and_not_repeated(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["https://ARM.local", "https://[::1]:8443"])
+def test_an_endpoint_may_have_capitals_or_be_an_ipv6_address(url: str) -> None:
+    """
+    Both are addresses of a host.
+    """
+    assert url == cloud_of("AzurePublicCloud", {ENDPOINT: url}).endpoint
+
+
+@pytest.mark.parametrize(
+    "host", ["https://user:hunter2@sts.local", "user:hunter2@sts.local", "http://sts.local", "sts.local/x?y=hunter2"]
+)
+def test_what_is_no_authority_is_refused_and_not_repeated(host: str) -> None:
+    """
+    A password in it would be shown wherever the authority is.
+    """
+    with pytest.raises(InvalidParameters) as caught:
+        cloud_of("AzurePublicCloud", {"AZURE_AUTHORITY_HOST": host})
+
+    assert "AZURE_AUTHORITY_HOST" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_the_mark_names_an_endpoint_that_is_none_of_the_clouds(
     endpoint: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,13 +67,15 @@ class Applied:
     How one change ended: `done`, `adopted`, `failed`, `in_doubt` or `pending`.
 
     What is in doubt was sent, and nobody could tell in time what became of it; what is pending was not sent. Whoever
-    goes on with the run reads what became of the one and sends the other.
+    goes on with the run reads what became of the one and sends the other. What is found was sent by an earlier try or
+    by somebody else.
     """
 
     change: Change
     outcome: str
     code: str = ""
     message: str = ""
+    found: bool = False
 
     @property
     def told(self) -> dict[str, str]:
@@ -97,6 +99,7 @@ class _Flight:
         tries: how often it was sent without an answer.
         operation: of one that runs; without it the resource itself has to be looked at.
         code: of the last error, with its message.
+        found: whether it was under way already, and this try has not sent it.
     """
 
     change: Change
@@ -108,6 +111,7 @@ class _Flight:
     operation: Operation | None = None
     code: str = ""
     message: str = ""
+    found: bool = False
 
 
 class Batch:
@@ -142,7 +146,9 @@ class Batch:
         for change in _in_turns(changes):
             if (change.sha256 in sent_before and leaves_trace(change)) or is_under_way(self._world, change):
                 now = self._session.clock()
-                self._flying.append(_Flight(change=change, state="lost", first=now, since=now, due=now, tries=1))
+                self._flying.append(
+                    _Flight(change=change, state="lost", first=now, since=now, due=now, tries=1, found=True)
+                )
             else:
                 self._waiting.append(_Flight(change=change))
         subscriptions = {subscription_of(change.target) for change in changes}
@@ -163,7 +169,8 @@ class Batch:
     def _take(self, results: Iterable[Applied | _Flight]) -> Iterator[Applied]:
         for each in results:
             if isinstance(each, Applied):
-                self._session.journal.result(each.change, each.outcome, **each.told)
+                found = {"read_back": True} if each.found else {}
+                self._session.journal.result(each.change, each.outcome, **each.told, **found)
                 yield each
             elif each.state == "waiting":
                 self._waiting.append(each)
@@ -201,7 +208,7 @@ class Batch:
             return Applied(change=change, outcome="pending", code=self._stopped[0], message=self._stopped[1])
         session.journal.intent(change)
         now = session.clock()
-        flight = replace(flight, since=now, first=flight.first or now)
+        flight = replace(flight, since=now, first=flight.first or now, found=False)
         try:
             with session.guard.writing(change.sha256):
                 operation = begun(WRITERS[change.kind](session, change), change.target)
@@ -331,7 +338,7 @@ def vault_of(change: Change) -> str:
 
 
 def _done(flight: _Flight) -> Applied:
-    return Applied(change=flight.change, outcome="done")
+    return Applied(change=flight.change, outcome="done", found=flight.found)
 
 
 def _in_turns(changes: Iterable[Change]) -> Iterator[Change]:

@@ -42,6 +42,7 @@ from runbook_lib.sandbox import Fault, Sandbox, read_estate, write_estate
 
 PRODUCTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 DEVELOPMENT = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
+SECRET = "correct-horse-battery"
 WAVE = ("-p", "vm_selector", "tag:wave=1")
 # What a run never looks at, or only the instance view tells of.
 NOT_COPIED = ("/backupjobs/", "/extensions/", "/virtualmachinescalesets/")
@@ -212,7 +213,7 @@ def test_only_the_owner_may_read_it_and_it_holds_no_secret(contoso: Sandbox, tmp
     """
     Neither passwords nor start-up data, scripts, what they print, or signatures; what was read on the way is gone.
     """
-    secret = "correct-horse-battery"
+    secret = SECRET
     estate = read_estate("contoso")
     profile = {"adminPassword": secret, "customData": secret, "secrets": [{"x": secret}], "computerName": "pc"}
     profile |= {"windowsConfiguration": {"provisionVMAgent": True, "additionalUnattendContent": [{"content": secret}]}}
@@ -230,6 +231,34 @@ def test_only_the_owner_may_read_it_and_it_holds_no_secret(contoso: Sandbox, tmp
     assert '"computerName": "pc"' in file.read_text()
     assert {"copy.json", "copy.json.journal.jsonl"} == {path.name for path in tmp_path.glob("copy.json*")}
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("copy.json*")}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tags": {"dbSecret": SECRET, "apikey": SECRET, "Passphrase ": SECRET}},
+        {"properties": {"extra": {"secret": SECRET, "tokens": [], "token": [SECRET]}}},
+        {"properties": {"notes": f"password={SECRET}", "rules": [{"description": f"pwd={SECRET}"}]}},
+        {"type": "Microsoft.Compute/virtualMachines/extensions", "properties": {"settings": {"x": SECRET}}},
+        {"id": "/subscriptions/s/VMs/v/Extensions/e", "properties": {"Settings": {"x": SECRET}}},
+        {"properties": {"TypeHandlerVersion": "1.0", "settings": SECRET, "protectedSettings": SECRET}},
+        {"extensionProfile": {"extensions": [{"properties": {"settings": {"x": SECRET}}}]}},
+    ],
+)
+def test_secrets_are_left_out_wherever_they_stand(body: dict[str, Any]) -> None:
+    """
+    By the name of the member, by the text itself, and with all settings of an extension, however little it says.
+    """
+    assert SECRET not in json.dumps(scrubbed(body))
+
+
+def test_what_is_no_secret_is_copied_as_it_is() -> None:
+    """
+    Settings of a policy, and names that only sound like secrets.
+    """
+    body = {"properties": {"settings": {"timeZone": "UTC"}, "secretUrl": "https://kv.example/s", "notes": "see ITSM"}}
+
+    assert body == scrubbed(body)
 
 
 def test_what_is_no_copy_of_a_whole_subscription_is_refused(contoso: Sandbox, tmp_path: Path) -> None:
@@ -438,6 +467,31 @@ def test_a_part_of_another_reading_is_refused(contoso: Sandbox, tmp_path: Path) 
     assert "with other parameters" in other.stderr
     assert kept == part.read_bytes()
     assert "not ours\n" == (tmp_path / "else.json.part").read_text()
+
+
+@pytest.mark.parametrize("content", ["notes\nwithout an end", "no line at all", '{"snapshot":1}\n[', "[]\n{"])
+def test_a_foreign_part_is_refused_and_left_as_it_is(contoso: Sandbox, tmp_path: Path, content: str) -> None:
+    """
+    Nothing is cut off a file before it is known to be what an earlier reading left.
+    """
+    part = tmp_path / "copy.json.part"
+    part.write_text(content)
+    _, result = _snapshot(tmp_path)
+
+    assert (2, True) == (result.exit_code, "copy.json.part" in result.stderr), result.output
+    assert content == part.read_text()
+
+
+@pytest.mark.parametrize("suffix", ["", ".part", ".journal.jsonl"])
+def test_a_copy_is_never_written_through_a_link(contoso: Sandbox, tmp_path: Path, suffix: str) -> None:
+    """
+    Whether there is something at its end or not.
+    """
+    (tmp_path / f"copy.json{suffix}").symlink_to(tmp_path / "elsewhere")
+    _, result = _snapshot(tmp_path)
+
+    assert (2, True) == (result.exit_code, "symbolic link" in result.stderr), result.output
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_limits_cost_time_and_nothing_else(contoso: Sandbox, tmp_path: Path) -> None:

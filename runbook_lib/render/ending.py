@@ -22,7 +22,12 @@ __all__ = ["compared", "ending", "failure", "failures", "fleet", "irreversible",
 MOST = 20
 OUTCOMES = ("done", "adopted", "failed", "in_doubt", "pending")
 # Words of `fleet.json` and of comparisons, by the ids of their texts.
-_STATES = {"sealed": "fleet.sealed", "resumable": "fleet.resumable", "nothing": "fleet.nothing"}
+_STATES = {
+    "broken": "fleet.broken",
+    "nothing": "fleet.nothing",
+    "resumable": "fleet.resumable",
+    "sealed": "fleet.sealed",
+}
 _SIDES = {ABSENT: "compared.absent", PRESENT: "compared.present", UNKNOWN: "compared.unknown"}
 _KINDS = {
     "run": "compared.run",
@@ -223,7 +228,7 @@ def fleet(rows: Sequence[Mapping[str, Any]], language: str) -> Table:
         {
             "run": row["name"],
             "mark": row["mark"] or say("say.unknown", language),
-            "sealed": say(_STATES[row["state"]] if row["ran"] else "fleet.left", language),
+            "sealed": say(_STATES[row["state"]] if row["ran"] or row["state"] == "broken" else "fleet.left", language),
             "exit_code": row["exit_code"],
             "verdicts": ", ".join(f"{name} {count}" for name, count in sorted(row["counts"].items())),
             "detail": row["error"],

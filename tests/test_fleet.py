@@ -239,7 +239,6 @@ def test_evidence_that_was_tampered_with_is_told(contoso: Sandbox, tmp_path: Pat
         (ATTESTATION, "{"),
         ("outcome.json", None),
         ("outcome.json", "[]"),
-        ("outcome.json", '{"exit_code": 9, "target": "x", "counts": {}}'),
         ("run.json", "{"),
     ],
 )

@@ -549,10 +549,13 @@ def test_without_a_word_a_rehearsed_plan_stays_on_the_copy(contoso: Sandbox, tmp
     """
     file, _ = _snapshot(tmp_path)
     _runbook("run", "--estate", str(file), "-p", "vm_selector", "name:hr01", "--out", str(tmp_path / "r"))
-    applied = _runbook("apply", str(tmp_path / "r"), "--out", str(tmp_path / "a"))
+    applied, again = (_runbook("apply", str(tmp_path / "r"), "--out", str(tmp_path / name)) for name in ("a", "b"))
 
     assert 0 == applied.exit_code, applied.output
     assert [] == writes(contoso)
+    assert "takes about" in applied.stdout
+    # What is there already takes no time that anybody could count.
+    assert (0, True, False) == (again.exit_code, "A copy of" in again.stdout, "takes about" in again.stdout)
 
 
 def test_an_original_that_moved_is_refused_with_what_moved(contoso: Sandbox, tmp_path: Path) -> None:
@@ -662,6 +665,20 @@ def test_a_plan_for_an_invented_estate_never_goes_to_azure(
     other = replace(plan, copy_of=origin)
     with pytest.raises(PlanRefused, match="does not have the subscription"):
         check_plan(replace(other, digest=plan_digest(other)), azure)
+
+
+def test_a_plan_for_an_invented_estate_is_refused_before_anybody_signs_in(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    There is no credential here, and nobody is told so: signing in would not help.
+    """
+    monkeypatch.setattr("runbook_lib.arm.session.SignIn", None)
+    _runbook("run", "-p", "vm_selector", "name:hr01", "--out", str(tmp_path / "r"))
+    result = _runbook("apply", str(tmp_path / "r"), "--target", "azure", "--out", str(tmp_path / "a"))
+
+    assert (4, True) == (result.exit_code, "nowhere else" in result.stderr), result.output
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_plan_that_names_another_origin_has_another_digest(

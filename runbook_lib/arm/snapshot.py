@@ -385,9 +385,7 @@ def scrubbed(value: Any, name: str = "", *, extension: bool = False) -> Any:
     extension = extension or name.lower() in _EXTENSIONS or _is_extension(value)
     # Those of an extension, which many put passwords into; a policy's are another thing.
     left_out = _SECRETS | {"settings"} if extension else _SECRETS
-    return {
-        own: scrubbed(each, own, extension=extension) for own, each in value.items() if own.lower() not in left_out
-    }
+    return {own: scrubbed(each, own, extension=extension) for own, each in value.items() if own.lower() not in left_out}
 
 
 def _is_extension(body: Json) -> bool:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_lib.cli.base import exits, read_pairs
+from runbook_lib.cli.base import exits, read_parameters
 from runbook_lib.errors import InvalidParameters, ReadFailed, speak
-from runbook_lib.parameters import Parameters, build
+from runbook_lib.parameters import Parameters
 from runbook_lib.records import encode, key
 from runbook_lib.selection import VMS
 from runbook_lib.text import plain, say
@@ -42,7 +42,7 @@ def snapshot(file: Path, pairs: tuple[tuple[str, str], ...], target: str | None)
     read. Exit code 3: something could not be read, and the copy says so.
     """
     speak(dict(pairs).get("language"))
-    asked = build(read_pairs(pairs) | ({"target": target} if target else {}))
+    asked = read_parameters(pairs, options={"target": target} if target else {})
     for path in (file, _part(file), _journal(file)):
         # Whoever prepares a folder must not make the copy write elsewhere.
         if path.is_symlink():

@@ -112,12 +112,14 @@ def _protection(first: Inventory, second: Inventory) -> Iterator[Changed]:
     Compare the entries of VMs in vaults, by VM and vault; times of backups change every day and are no difference.
     """
     before, after = _entries(first), _entries(second)
+    ids = {key(each.source_id): each.source_id for one in (first, second) for each in one.items.values()}
+    ids |= {vm: each.id for one in (first, second) for vm, each in one.vms.items()}
     for place in sorted({*before, *after}):
         vm, vault = place
         old, new = before.get(place), after.get(place)
         then = old if old is not None else _gap(first, vault, ITEMS, dark=True)
         now = new if new is not None else _gap(second, vault, ITEMS, dark=True)
-        yield from _fields("protection", vm, then, now, vault)
+        yield from _fields("protection", ids[vm], then, now, vault)
 
 
 def _entries(inventory: Inventory) -> dict[tuple[str, str], dict[str, Any]]:
@@ -129,11 +131,22 @@ def _entries(inventory: Inventory) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _resources(what: str, first: Inventory, second: Inventory) -> Iterator[Changed]:
     before, after = _material(what, first), _material(what, second)
+    ids = _ids(what, first) | _ids(what, second)
     for place in sorted({*before, *after}):
         owner = place.rsplit("/securityrules/", 1)[0] if what == "rule" else place
         then = before[place] if place in before else _gap(first, owner, TYPES[what])
         now = after[place] if place in after else _gap(second, owner, TYPES[what])
-        yield from _fields(what, place, then, now)
+        yield from _fields(what, ids[place], then, now)
+
+
+def _ids(what: str, inventory: Inventory) -> dict[str, str]:
+    """
+    Return the ids as they are spelled, by those in lower case.
+    """
+    if what == "rule":
+        rules = (f"{group.id}/securityRules/{rule.name}" for group in inventory.nsgs.values() for rule in group.rules)
+        return {key(each): each for each in rules}
+    return {place: each.id for place, each in (inventory.vaults if what == "vault" else inventory.policies).items()}
 
 
 def _material(what: str, inventory: Inventory) -> dict[str, dict[str, Any]]:

@@ -61,11 +61,13 @@ class FleetTarget:
     Attributes:
         name: of the run's folder in the fleet's.
         estate: a fresh copy of which the run is to work on; empty for the shared sandbox, or for Azure.
+        estate_digest: sha256 of what the estate holds; empty where there is none.
     """
 
     name: str
     asked: Parameters
     estate: str = ""
+    estate_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,8 @@ class FleetRow:
     What came of one run.
 
     Attributes:
-        state: `sealed`; `resumable`, with what was done on record; or `nothing`, where nothing was begun.
+        state: `sealed`; `resumable`, with what was done on record; `nothing`, where nothing was begun; or `broken`,
+            where its evidence cannot be read.
         ran: whether it ran now; what was sealed before is left alone.
         mark: of the target; empty where the run did not come so far.
         counts: VMs by verdict.
@@ -139,6 +142,9 @@ def run_fleet(
         going = [each for each in targets if not (out / each.name / ATTESTATION).exists()]
         progress(Event(id="fleet.begins", facts={"count": len(targets), "sealed": len(targets) - len(going)}))
         shared = {name: value for name, value in os.environ.items() if name.startswith("RUNBOOK_")}
+        for each in going:
+            if not has_begun(out / each.name):
+                evidence.write_json(_origin(each, out), _estate_of(each))
         started = {executor.submit(run_target, each, str(out), shared): each for each in going}
         try:
             with stoppable(out):
@@ -191,13 +197,38 @@ def _check(targets: Sequence[FleetTarget], out: Path) -> None:
             if any(folder.iterdir()):
                 problems.append(InvalidParameters("run_dir_taken", name="--out", resource=str(folder)))
             continue
-        asked, held = each.asked.as_dict(), kept_parameters(folder).as_dict()
+        try:
+            held = kept_parameters(folder).as_dict()
+        except RunbookError:
+            if (folder / ATTESTATION).exists():
+                # It is left alone, and told as broken when all others have ended.
+                continue
+            raise
+        asked = each.asked.as_dict()
         differing = [name for name, value in asked.items() if held[name] != value]
+        if _kept_estate(each, out) != _estate_of(each):
+            differing.append("estate")
         if differing:
             names = ", ".join(differing)
             problems.append(InvalidParameters("fleet_other", name=each.name, resource=str(folder), parameters=names))
     if problems:
         raise InvalidParameters(problems=tuple(problems))
+
+
+def _origin(target: FleetTarget, out: Path) -> Path:
+    """
+    Name the file that keeps which estate a run was begun on; it lies beside the run's sandbox, and is no evidence.
+    """
+    return out / f"{target.name}.estate.json"
+
+
+def _estate_of(target: FleetTarget) -> dict[str, str]:
+    # Wherever it lies: what it holds makes it the same or another.
+    return {"sha256": target.estate_digest} if target.estate else {}
+
+
+def _kept_estate(target: FleetTarget, out: Path) -> Any:
+    return evidence.read_json(_origin(target, out)) if _origin(target, out).exists() else {}
 
 
 def _ended(
@@ -230,6 +261,20 @@ def _row(target: FleetTarget, out: Path, *, ran: bool, error: BaseException | No
         # What a notebook was stopped by is told in the language of the run already.
         said = " ".join(error.describe(target.asked.language).split())
         return FleetRow(name=target.name, state=state, ran=ran, exit_code=error.exit_code, error=said)
+    try:
+        return _read_row(target.name, folder, ran=ran)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        broken: RunbookError = BrokenEvidence("evidence_unreadable", resource=str(folder), problem=repr(problem))
+    except RunbookError as problem:
+        broken = problem
+    return FleetRow(name=target.name, state="broken", ran=ran, exit_code=BrokenEvidence.exit_code, error=str(broken))
+
+
+def _read_row(name: str, folder: Path, *, ran: bool) -> FleetRow:
+    """
+    Raises:
+        RunbookError: its evidence cannot be read; or AttributeError, KeyError, TypeError, ValueError where it is none.
+    """
     outcome = evidence.read_json(folder / "outcome.json")
     digest, problem, code = "", "", int(outcome["exit_code"])
     if (folder / ATTESTATION).exists():
@@ -238,13 +283,15 @@ def _row(target: FleetTarget, out: Path, *, ran: bool, error: BaseException | No
         if not found.accepted:
             broken = BrokenEvidence("fleet_broken", resource=str(folder))
             problem, code = str(broken), broken.exit_code
+    if code not in WORST:
+        raise ValueError(f"outcome.json: exit_code {code}")
     return FleetRow(
-        name=target.name,
+        name=name,
         state="sealed" if digest else "resumable",
         ran=ran,
         exit_code=code,
-        mark=outcome["target"],
-        counts=outcome["counts"],
+        mark=str(outcome["target"]),
+        counts={str(verdict): int(count) for verdict, count in outcome["counts"].items()},
         digest=digest,
         error=problem,
     )

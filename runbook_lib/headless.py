@@ -14,10 +14,11 @@ from pathlib import Path
 from runbook_lib import evidence
 from runbook_lib.arm.session import sandbox_path, sandbox_state
 from runbook_lib.chain import ChainResult, run_chain
-from runbook_lib.errors import BrokenEvidence, Drift, InvalidParameters, PlanRefused, WriteFailed
+from runbook_lib.errors import BrokenEvidence, Drift, InvalidParameters, PlanRefused, SignInError, WriteFailed
 from runbook_lib.events import Event
+from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters, build
-from runbook_lib.records import Plan
+from runbook_lib.records import Plan, Target
 from runbook_lib.stopping import stoppable
 
 __all__ = ["has_begun", "kept_parameters", "own_sandbox", "run_headless"]
@@ -47,6 +48,8 @@ def run_headless(
     Raises:
         RunbookError: with the exit code that the command line ends with.
     """
+    if given is not None:
+        _check_kind(given[0], asked.target)
     begun = has_begun(out)
     own = own_sandbox(out)
     fresh = [path for path in (out, own) if not path.exists()]
@@ -64,11 +67,33 @@ def run_headless(
             # Nothing came of it: leave nothing behind that looks like a run.
             _remove(fresh)
         raise
+    except SignInError:
+        if not begun and not _asked(out):
+            _remove(fresh)
+        raise
     except WriteFailed as error:
         if begun or has_begun(out):
             raise
         _remove(fresh)
         raise WriteFailed("stopped_early") from error
+
+
+def _check_kind(plan: Plan, target: str) -> None:
+    """
+    Refuse a plan for an invented estate before anybody has to sign in to Azure; all else is for `check_plan` to tell.
+
+    Raises:
+        PlanRefused: it goes to a sandbox, and to nothing else.
+    """
+    if target == "azure" and plan.copy_of is None and plan.target == Target(kind="sandbox", name="").mark:
+        raise PlanRefused("plan_target", planned=plan.target, found="AZURE")
+
+
+def _asked(out: Path) -> bool:
+    """
+    Tell whether a run sent anything.
+    """
+    return any(entry["entry"] == "call" for entry in Journal(out / "journal.jsonl").entries())
 
 
 def has_begun(out: Path) -> bool:

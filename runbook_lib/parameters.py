@@ -7,6 +7,7 @@ alike. Names and values are ARM's own where ARM has one.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import json
 import re
@@ -150,7 +151,7 @@ def build(values: Mapping[str, Any]) -> Parameters:
     for name, value in values.items():
         row = rows.get(name)
         if row is None:
-            problems.append(InvalidParameters("unknown_parameter", name=name, known=", ".join(NAMES)))
+            problems.append(_unknown(name))
         elif (problem := _type_problem(row, value)) is not None:
             problems.append(problem)
         else:
@@ -174,7 +175,7 @@ def from_text(name: str, value: str) -> Any:
     """
     row = {row.name: row for row in schema()}.get(name)
     if row is None:
-        raise InvalidParameters("unknown_parameter", name=name, known=", ".join(NAMES))
+        raise _unknown(name)
     reader = _READERS[row.type]
     try:
         return reader(value)
@@ -233,6 +234,13 @@ def location_name(value: str) -> str:
     Normalise a region: `West Europe` and `westeurope` are one.
     """
     return value.replace(" ", "").lower()
+
+
+def _unknown(name: str) -> InvalidParameters:
+    known = ", ".join(NAMES)
+    if near := difflib.get_close_matches(name, NAMES, 1):
+        return InvalidParameters("unknown_parameter_near", name=name, near=near[0], known=known)
+    return InvalidParameters("unknown_parameter", name=name, known=known)
 
 
 def _read_int(value: str) -> int:

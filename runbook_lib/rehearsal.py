@@ -1,6 +1,6 @@
 """
-What an apply on a copy of an estate tells of the real one: how many calls it takes, and how long. Imports `records`,
-`render` and `text`.
+What an apply on a copy of an estate tells of the real one: how many calls it takes, and how long. Imports `arm.wire`,
+`records`, `render` and `text`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from runbook_lib.arm.wire import http_date
 from runbook_lib.records import Origin
 from runbook_lib.render import plain
 from runbook_lib.text import say
@@ -60,8 +60,7 @@ def estimate(entries: Iterable[Mapping[str, Any]]) -> Estimate:
             reads += entry["method"] == "GET"
             writes += entry["method"] != "GET"
             refused += entry["status"] == 429
-            if entry.get("date"):
-                now = parsedate_to_datetime(entry["date"])
+            if now := http_date(entry.get("date", "")):
                 # Answers overtake each other.
                 seconds += max(0.0, (now - last).total_seconds()) if last else 0.0
                 last = max(now, last) if last else now
@@ -76,19 +75,21 @@ def lines(found: Estimate, origin: Origin, throttle: str, folder: str, language:
         throttle: the limits that held, as the sandbox's profile names them.
         folder: of the rehearsal.
     """
-    said = [
-        say("copy.of", language, mark=origin.mark, when=origin.read_at.isoformat(timespec="seconds")),
-        say(
-            "copy.takes",
-            language,
-            minutes=f"{found.seconds / 60:.1f}",
-            reads=found.reads,
-            writes=found.writes,
-            refused=found.refused,
-            waited=f"{found.waited:.0f}",
-            around=found.around,
-        ),
-        say("copy.assumed", language, throttle=throttle),
-        say("copy.apply", language, folder=folder, kind=origin.kind),
-    ]
+    said = [say("copy.of", language, mark=origin.mark, when=origin.read_at.isoformat(timespec="seconds"))]
+    if found.writes:
+        # Where all was there already, nothing was rehearsed that would take time.
+        said += [
+            say(
+                "copy.takes",
+                language,
+                minutes=f"{found.seconds / 60:.1f}",
+                reads=found.reads,
+                writes=found.writes,
+                refused=found.refused,
+                waited=f"{found.waited:.0f}",
+                around=found.around,
+            ),
+            say("copy.assumed", language, throttle=throttle),
+        ]
+    said.append(say("copy.apply", language, folder=folder, kind=origin.kind))
     return [plain(line) for line in said]

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from runbook_lib.events import Event
 from runbook_lib.evidence import ATTESTATION
 from runbook_lib.fleet import WORST, FleetResult, FleetRow, FleetTarget, cluster, run_fleet
 from runbook_lib.parameters import build
-from runbook_lib.sandbox import Sandbox
+from runbook_lib.sandbox import Sandbox, read_estate, write_estate
 
 pytestmark = pytest.mark.commands
 
@@ -139,6 +140,8 @@ def test_all_problems_of_all_targets_are_told_before_anything_starts(contoso: Sa
         {"name": "e", "run_dir": "x"},
         {"vm_selector": "all"},
         {"name": "f", "max_errors": "10"},
+        {"name": "g", "max_errors": "10", "estate": "nowhere"},
+        {"name": "Con"},
     ]
     file.write_text(json.dumps({"targets": rows, "default": {}}), encoding="utf-8")
     result = _runbook("fleet", str(file), "--out", str(tmp_path / "out"), "--json")
@@ -154,8 +157,11 @@ def test_all_problems_of_all_targets_are_told_before_anything_starts(contoso: Sa
         "targets[5] (c): The estate cannot be used: nowhere",
         "targets[6] (d): --estate is for the sandbox",
         "targets[7] (e): Parameter 'run_dir'",
-        "targets[8].name: 'None'",
+        "targets[8]: name is missing",
         "targets[9] (f): Parameter 'max_errors' takes a int",
+        "targets[10] (g): Parameter 'max_errors' takes a int",
+        "targets[10] (g): The estate cannot be used: nowhere",
+        "targets[11].name: 'Con' is the name of a device",
     ]
 
     assert 2 == result.exit_code
@@ -227,6 +233,53 @@ def test_evidence_that_was_tampered_with_is_told(contoso: Sandbox, tmp_path: Pat
         result = run_fleet(targets, executor, out, _hush)
 
     assert (1, True) == (result.exit_code, "does not verify" in result.rows[0].error)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (ATTESTATION, "{"),
+        ("outcome.json", None),
+        ("outcome.json", "[]"),
+        ("run.json", "{"),
+    ],
+)
+def test_one_broken_run_leaves_the_others(contoso: Sandbox, tmp_path: Path, file: str, content: str | None) -> None:
+    """
+    Sealed evidence that cannot be read is told in its row, and the fleet's summary is written.
+    """
+    out, targets = tmp_path / "out", _targets(spain="spaincentral")
+    with _Here() as executor:
+        run_fleet(targets, executor, out, _hush)
+        if content is None:
+            (out / "spain" / file).unlink()
+        else:
+            (out / "spain" / file).write_text(content)
+        result = run_fleet(targets, executor, out, _hush)
+    (row,) = json.loads((out / "fleet.json").read_text())["runs"]
+
+    assert (1, 1) == (result.exit_code, row["exit_code"])
+    assert ("broken" if file != "run.json" else "sealed") == row["state"]
+    assert row["error"]
+
+
+def test_a_run_is_not_gone_on_with_on_another_estate(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    What the estate holds counts, not where it lies; a target that had none, or has none now, is another as well.
+    """
+    file, out = tmp_path / "targets.yaml", tmp_path / "out"
+    estates = [tmp_path / f"{name}.json" for name in ("first", "moved", "other")]
+    whole = read_estate("contoso")
+    for path, resources in zip(estates, (whole.resources, whole.resources, whole.resources[:-1]), strict=True):
+        write_estate(replace(whole, resources=resources), path)
+    said = []
+    for estate in (*map(str, estates), ""):
+        row = {"name": "copy", "vm_selector": "name:bi01"} | ({"estate": estate} if estate else {})
+        file.write_text(json.dumps({"targets": [row]}), encoding="utf-8")
+        said.append(_runbook("fleet", str(file), "--out", str(out)))
+
+    assert [0, 0, 2, 2] == [each.exit_code for each in said], said[1].output
+    assert ["(estate)" in each.stderr for each in said] == [False, False, True, True]
 
 
 def test_two_fleets_in_one_folder_exclude_each_other(contoso: Sandbox, tmp_path: Path) -> None:

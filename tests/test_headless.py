@@ -107,6 +107,22 @@ def test_every_problem_is_told_to_a_machine(tmp_path: Path) -> None:
     assert [each["message"] for each in told["errors"]] == result.stderr.splitlines()
 
 
+def test_all_problems_of_a_command_line_are_told_at_once(tmp_path: Path) -> None:
+    """
+    What is no value of its type, what breaks a rule, and names that are none, those of a file too.
+    """
+    file = tmp_path / "f.yaml"
+    file.write_text("time_zone: Foo\nmax_errors: -1\n", encoding="utf-8")
+    pairs = {"max_errors": "x", "backup_time": "25:99", "vm_selektor": "all"}
+    words = [word for pair in pairs.items() for word in ("-p", *pair)]
+    result = _runbook("run", "--json", "-f", str(file), "--out", str(tmp_path / "r"), *words)
+    told = json.loads(result.stdout)["errors"]
+
+    assert ["max_errors", "vm_selektor", "backup_time", "time_zone"] == [each["name"] for each in told]
+    assert "There is no parameter 'vm_selektor': did you mean 'vm_selector'? Known are: target" in told[1]["message"]
+    assert not (tmp_path / "r").exists()
+
+
 def test_a_log_for_machines_has_time_level_event_and_facts(contoso: Sandbox, tmp_path: Path) -> None:
     """
     Every line of standard error is JSON, from the first notebook to the exit code; standard output is the outcome.
@@ -132,9 +148,11 @@ def test_a_log_for_machines_has_errors_as_well(tmp_path: Path) -> None:
     One line for each problem, at level error.
     """
     result = _runbook("run", "--log", "json", "--out", str(tmp_path / "r"), "-p", "vault_name", "1", "-p", "valt", "x")
-    (line,) = (json.loads(each) for each in result.stderr.splitlines())
+    lines = [json.loads(each) for each in result.stderr.splitlines()]
 
-    assert ("error", "unknown_parameter", 2) == (line["level"], line["event"], line["facts"]["exit_code"])
+    assert [("error", name, 2) for name in ("unknown_parameter", "vault_name")] == [
+        (line["level"], line["event"], line["facts"]["exit_code"]) for line in lines
+    ]
     assert "" == result.stdout
 
 
@@ -150,6 +168,25 @@ def test_a_log_line_is_one_line_that_commands_nothing(hostile: str) -> None:
     assert event.line("en").isprintable()
     assert {"notebook": hostile} == json.loads(line)["facts"]
     assert hostile == json.loads(inert(json.dumps(hostile, ensure_ascii=False)))
+
+
+def test_a_failed_sign_in_is_one_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What the SDK would log of it does not get between the lines for machines.
+    """
+    for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_CLIENT_ID", "x")
+    azure = ("--target", "azure", "-p", "sign_in", "environment")
+    copied = _started("snapshot", str(tmp_path / "r.json"), *azure)
+    ran = _started("run", "--log", "json", "--out", str(tmp_path / "r"), *azure)
+    (said,) = copied.communicate(timeout=90)[1].splitlines()
+    lines = [json.loads(line) for line in ran.communicate(timeout=90)[1].splitlines()]
+
+    assert (1, 1) == (copied.returncode, ran.returncode)
+    assert "no service principal" in said
+    assert ["progress_notebook", "in_notebook"] == [each["event"] for each in lines]
+    assert [] == list(tmp_path.glob("r*"))
 
 
 # --- being stopped ------------------------------------------------------------------------------------------------

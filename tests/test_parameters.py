@@ -75,7 +75,7 @@ def test_every_problem_is_found_at_once() -> None:
     Whoever mends a parameter file sees all that is wrong, not the first.
     """
     assert ["unknown_parameter", "wrong_type", "not_a_choice", "vault_name", "backup_time", "out_of_range"] == problems(
-        vaultname="x",
+        nope="x",
         apply="true",
         redundancy="GRS",
         vault_name="1-vault",
@@ -88,8 +88,16 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     """
     A typing error is never ignored.
     """
-    with pytest.raises(InvalidParameters, match=r"There is no parameter 'vault'\. Known are: target, run_dir"):
-        build({"vault": "x"})
+    with pytest.raises(InvalidParameters, match=r"There is no parameter 'nope'\. Known are: target, run_dir"):
+        build({"nope": "x"})
+
+
+def test_the_name_that_was_meant_is_told_before_all_others() -> None:
+    """
+    Where one is near enough.
+    """
+    with pytest.raises(InvalidParameters, match=r"did you mean 'vm_selector'\? Known are: target, run_dir"):
+        build({"vm-selector": "all"})
 
 
 @pytest.mark.parametrize(

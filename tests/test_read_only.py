@@ -31,6 +31,7 @@ pytestmark = pytest.mark.commands
 
 REFERENCE = os.environ.get("RUNBOOK_REFERENCE", "")
 FOLDER = Path(__file__).parents[1] / "notebooks"
+GUID = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 # The named list: questions by POST, which change nothing.
 QUESTIONS = {
     "backupprevalidateprotection",
@@ -56,14 +57,47 @@ def passes(method: str, path: str) -> bool:
     """
     Tell whether the guard lets a request through.
     """
-    guard = ReadOnlyGuard()
+    path = re.sub("{[^}]*}", "x", re.sub("{subscription(_?id)?}", GUID, path, flags=re.IGNORECASE))
+    return sends(method, f"https://management.azure.com{path}?api-version=2026-01-01")
+
+
+def sends(method: str, url: str) -> bool:
+    """
+    Tell whether the guard of a session with Azure lets a request through.
+    """
+    guard = ReadOnlyGuard("https://management.azure.com")
     guard.next = _Passed()
-    url = f"https://management.azure.com{re.sub('{[^}]*}', 'x', path)}?api-version=2026-01-01"
     try:
         guard.send(PipelineRequest(HttpRequest(method, url), PipelineContext(None)))
     except ReadOnlyViolation:
         return False
     return True
+
+
+ASKS = f"/subscriptions/{GUID}/providers/Microsoft.RecoveryServices/locations/westeurope/backupStatus"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://management.azure.com/x{ASKS}",
+        f"https://management.azure.com{ASKS}/x",
+        f"https://management.azure.com{ASKS.replace('westeurope', 'a%2Fb')}",
+        f"https://management.azure.com{ASKS.replace('westeurope', '..')}",
+        f"https://management.azure.com{ASKS.replace('westeurope', '%2E%2e')}",
+        f"https://management.azure.com{ASKS.replace('westeurope', 'a%5Cb')}",
+        f"https://management.azure.com{ASKS.replace(GUID, 'x')}",
+        f"https://evil.example{ASKS}",
+        f"http://management.azure.com{ASKS}",
+        f"https://management.azure.com:8443{ASKS}",
+    ],
+)
+def test_what_only_ends_as_a_question_does_is_refused(url: str) -> None:
+    """
+    The whole path counts, as no server can read it otherwise, and the session's own host.
+    """
+    assert sends("POST", f"https://management.azure.com{ASKS}?api-version=1")
+    assert not sends("POST", url)
 
 
 def operations() -> Iterator[tuple[str, str]]:

@@ -44,6 +44,7 @@ pytestmark = pytest.mark.commands
 
 PRODUCTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 DEVELOPMENT = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
+SECRET = "correct-horse-battery"
 WAVE = ("-p", "vm_selector", "tag:wave=1")
 # What a run never looks at, or only the instance view tells of.
 NOT_COPIED = ("/backupjobs/", "/extensions/", "/virtualmachinescalesets/")
@@ -214,7 +215,7 @@ def test_only_the_owner_may_read_it_and_it_holds_no_secret(contoso: Sandbox, tmp
     """
     Neither passwords nor start-up data, scripts, what they print, or signatures; what was read on the way is gone.
     """
-    secret = "correct-horse-battery"
+    secret = SECRET
     estate = read_estate("contoso")
     profile = {"adminPassword": secret, "customData": secret, "secrets": [{"x": secret}], "computerName": "pc"}
     profile |= {"windowsConfiguration": {"provisionVMAgent": True, "additionalUnattendContent": [{"content": secret}]}}
@@ -232,6 +233,34 @@ def test_only_the_owner_may_read_it_and_it_holds_no_secret(contoso: Sandbox, tmp
     assert '"computerName": "pc"' in file.read_text()
     assert {"copy.json", "copy.json.journal.jsonl"} == {path.name for path in tmp_path.glob("copy.json*")}
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("copy.json*")}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tags": {"dbSecret": SECRET, "apikey": SECRET, "Passphrase ": SECRET}},
+        {"properties": {"extra": {"secret": SECRET, "tokens": [], "token": [SECRET]}}},
+        {"properties": {"notes": f"password={SECRET}", "rules": [{"description": f"pwd={SECRET}"}]}},
+        {"type": "Microsoft.Compute/virtualMachines/extensions", "properties": {"settings": {"x": SECRET}}},
+        {"id": "/subscriptions/s/VMs/v/Extensions/e", "properties": {"Settings": {"x": SECRET}}},
+        {"properties": {"TypeHandlerVersion": "1.0", "settings": SECRET, "protectedSettings": SECRET}},
+        {"extensionProfile": {"extensions": [{"properties": {"settings": {"x": SECRET}}}]}},
+    ],
+)
+def test_secrets_are_left_out_wherever_they_stand(body: dict[str, Any]) -> None:
+    """
+    By the name of the member, by the text itself, and with all settings of an extension, however little it says.
+    """
+    assert SECRET not in json.dumps(scrubbed(body))
+
+
+def test_what_is_no_secret_is_copied_as_it_is() -> None:
+    """
+    Settings of a policy, and names that only sound like secrets.
+    """
+    body = {"properties": {"settings": {"timeZone": "UTC"}, "secretUrl": "https://kv.example/s", "notes": "see ITSM"}}
+
+    assert body == scrubbed(body)
 
 
 def test_what_is_no_copy_of_a_whole_subscription_is_refused(contoso: Sandbox, tmp_path: Path) -> None:
@@ -442,6 +471,31 @@ def test_a_part_of_another_reading_is_refused(contoso: Sandbox, tmp_path: Path) 
     assert "not ours\n" == (tmp_path / "else.json.part").read_text()
 
 
+@pytest.mark.parametrize("content", ["notes\nwithout an end", "no line at all", '{"snapshot":1}\n[', "[]\n{"])
+def test_a_foreign_part_is_refused_and_left_as_it_is(contoso: Sandbox, tmp_path: Path, content: str) -> None:
+    """
+    Nothing is cut off a file before it is known to be what an earlier reading left.
+    """
+    part = tmp_path / "copy.json.part"
+    part.write_text(content)
+    _, result = _snapshot(tmp_path)
+
+    assert (2, True) == (result.exit_code, "copy.json.part" in result.stderr), result.output
+    assert content == part.read_text()
+
+
+@pytest.mark.parametrize("suffix", ["", ".part", ".journal.jsonl"])
+def test_a_copy_is_never_written_through_a_link(contoso: Sandbox, tmp_path: Path, suffix: str) -> None:
+    """
+    Whether there is something at its end or not.
+    """
+    (tmp_path / f"copy.json{suffix}").symlink_to(tmp_path / "elsewhere")
+    _, result = _snapshot(tmp_path)
+
+    assert (2, True) == (result.exit_code, "symbolic link" in result.stderr), result.output
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_limits_cost_time_and_nothing_else(contoso: Sandbox, tmp_path: Path) -> None:
     """
     Under the documented limits, with pages so small that they are felt, everything is read.
@@ -497,10 +551,13 @@ def test_without_a_word_a_rehearsed_plan_stays_on_the_copy(contoso: Sandbox, tmp
     """
     file, _ = _snapshot(tmp_path)
     _runbook("run", "--estate", str(file), "-p", "vm_selector", "name:hr01", "--out", str(tmp_path / "r"))
-    applied = _runbook("apply", str(tmp_path / "r"), "--out", str(tmp_path / "a"))
+    applied, again = (_runbook("apply", str(tmp_path / "r"), "--out", str(tmp_path / name)) for name in ("a", "b"))
 
     assert 0 == applied.exit_code, applied.output
     assert [] == writes(contoso)
+    assert "takes about" in applied.stdout
+    # What is there already takes no time that anybody could count.
+    assert (0, True, False) == (again.exit_code, "A copy of" in again.stdout, "takes about" in again.stdout)
 
 
 def test_an_original_that_moved_is_refused_with_what_moved(contoso: Sandbox, tmp_path: Path) -> None:
@@ -610,6 +667,20 @@ def test_a_plan_for_an_invented_estate_never_goes_to_azure(
     other = replace(plan, copy_of=origin)
     with pytest.raises(PlanRefused, match="does not have the subscription"):
         check_plan(replace(other, digest=plan_digest(other)), azure)
+
+
+def test_a_plan_for_an_invented_estate_is_refused_before_anybody_signs_in(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    There is no credential here, and nobody is told so: signing in would not help.
+    """
+    monkeypatch.setattr("runbook_lib.arm.session.SignIn", None)
+    _runbook("run", "-p", "vm_selector", "name:hr01", "--out", str(tmp_path / "r"))
+    result = _runbook("apply", str(tmp_path / "r"), "--target", "azure", "--out", str(tmp_path / "a"))
+
+    assert (4, True) == (result.exit_code, "nowhere else" in result.stderr), result.output
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_plan_that_names_another_origin_has_another_digest(

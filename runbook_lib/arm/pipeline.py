@@ -19,17 +19,20 @@ from azure.core.pipeline.policies import HTTPPolicy
 from runbook_lib.errors import ReadOnlyViolation
 from runbook_lib.journal import Journal
 
-__all__ = ["CallLog", "ReadOnlyGuard", "public_url"]
+__all__ = ["CallLog", "ReadOnlyGuard", "origin_of", "public_url"]
 
 # POST operations that change nothing: questions about protection, and about the rules and routes that hold for a
 # network interface (azure-contract, sections 7 and 8.3).
-_READING_POSTS = tuple(
-    re.compile(f"/providers/microsoft\\.recoveryservices/locations/[^/]+/{word}$")
-    for word in ("backupprevalidateprotection", "backupstatus", "backupvalidatefeatures")
-) + tuple(
-    re.compile(f"/providers/microsoft\\.network/networkinterfaces/[^/]+/{word}$")
-    for word in ("effectivenetworksecuritygroups", "effectiveroutetable")
+_GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_READING_POSTS = re.compile(
+    f"/subscriptions/{_GUID}/"
+    "(providers/microsoft\\.recoveryservices/locations/[^/]+/"
+    "(backupprevalidateprotection|backupstatus|backupvalidatefeatures)"
+    "|resourcegroups/[^/]+/providers/microsoft\\.network/networkinterfaces/[^/]+/"
+    "(effectivenetworksecuritygroups|effectiveroutetable))"
 )
+# What a server could take for another path than the one that was compared.
+_AMBIGUOUS = re.compile(r"%2e|%2f|%5c|%25|[\\;]|/\.{1,2}(/|$)")
 # Signed polling URLs carry a certificate and a signature: not secret, but no business of a journal (real-shapes).
 _KEPT_QUERY = frozenset({"api-version", "$filter", "$expand", "$skiptoken", "statusonly"})
 # Where the guard leaves the digest of the change that a request belongs to.
@@ -46,13 +49,29 @@ def public_url(url: str) -> str:
     return f"{parts.path}?{query}" if query else parts.path
 
 
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """
+    Return scheme, host and port of *url*; nothing of each where it is no URL.
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", "", None
+
+
 class ReadOnlyGuard(HTTPPolicy[Any, Any]):
     """
     Let only reads through, unless `writing()` is open: GET, HEAD and a named list of reading POSTs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, base_url: str) -> None:
+        """
+        Args:
+            base_url: of Resource Manager, the only one who may be asked by POST.
+        """
         super().__init__()
+        self._origin = origin_of(base_url)
         self._open = threading.local()
 
     @contextmanager
@@ -78,13 +97,15 @@ class ReadOnlyGuard(HTTPPolicy[Any, Any]):
         """
         http = request.http_request
         path = urlsplit(http.url).path.lower()
-        reads = http.method in ("GET", "HEAD") or (
-            http.method == "POST" and any(each.search(path) for each in _READING_POSTS)
-        )
+        reads = http.method in ("GET", "HEAD") or (http.method == "POST" and self._asks(http.url, path))
         if not reads and not getattr(self._open, "here", False):
             raise ReadOnlyViolation("read_only", resource=path, method=http.method)
         request.context[_CHANGE] = getattr(self._open, "change", "")
         return self.next.send(request)
+
+    def _asks(self, url: str, path: str) -> bool:
+        known = _READING_POSTS.fullmatch(path) and not _AMBIGUOUS.search(path)
+        return bool(known) and origin_of(url) == self._origin
 
 
 class CallLog(HTTPPolicy[Any, Any]):

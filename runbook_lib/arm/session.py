@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -25,8 +23,9 @@ from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 from runbook_lib.arm.limiter import Limiter
 from runbook_lib.arm.patience import Patience
-from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard
+from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard, origin_of
 from runbook_lib.arm.signin import Asked, Prompt, SignIn, cloud_of
+from runbook_lib.arm.wire import http_date
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal
@@ -55,6 +54,7 @@ DEFAULT_ESTATE = "contoso"
 ARM = "https://management.azure.com"
 # Between two looks at an operation that does not say how long it takes; the recorded ones of the network take 10 s.
 POLL = 10.0
+LONGEST = 3600.0
 
 
 class ArmError(Exception):
@@ -151,7 +151,7 @@ class Session:
             options: more options of the SDK's clients.
         """
         self.target = target
-        self.guard = ReadOnlyGuard()
+        self.guard = ReadOnlyGuard(base_url)
         self.journal = journal
         self.clock = clock
         self.limiter = Limiter(shared, clock, self.sleep)
@@ -344,13 +344,12 @@ class Session:
 
     def _refuse_foreign(self, path: str, following: str) -> None:
         # The next request carries the token: it must not follow a link out of ARM.
-        if urlsplit(following).hostname != urlsplit(self._base_url).hostname:
+        if origin_of(following) != origin_of(self._base_url):
             raise ArmError(200, "ForeignNextLink", f"{path}: the answer leads on to another host")
 
     def _take_time(self, response: HttpResponse) -> None:
-        stamp = response.headers.get("Date")
-        if stamp:
-            self._now = parsedate_to_datetime(stamp)
+        # One that is none leaves the clock where it was.
+        self._now = http_date(response.headers.get("Date", "")) or self._now
 
 
 def _json_of(response: HttpResponse) -> Any:
@@ -372,7 +371,8 @@ def pause_of(headers: Mapping[str, str]) -> float:
     Read how long the service asks to wait; some recorded answers do not say, or say 0.
     """
     said = headers.get("Retry-After", "")
-    return max(float(said), 1.0) if said.isdecimal() else POLL
+    # Whoever counts on hours of waiting is not understood, and asked again after one.
+    return min(max(float(said), 1.0), LONGEST) if said.isdecimal() else POLL
 
 
 def _error_of(body: Any) -> tuple[str, str]:

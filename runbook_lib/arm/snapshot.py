@@ -27,7 +27,7 @@ from runbook_lib.checks.kinds import RECOVERY_SERVICES
 from runbook_lib.errors import InvalidParameters, ReadFailed
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, Origin, Target, Unread, key
-from runbook_lib.secrets import redacted
+from runbook_lib.secrets import public_members
 from runbook_lib.selection import VMS
 
 __all__ = ["LEFT_OUT", "Snapshot", "read_snapshot", "scrubbed"]
@@ -57,6 +57,9 @@ _SECRETS = frozenset(
         "userdata",
     }
 )
+# Members that hold extensions, and those that only an extension has: the service may leave out any of them.
+_EXTENSIONS = frozenset({"extensionprofile", "extensions"})
+_EXTENSION = frozenset({"autoupgrademinorversion", "enableautomaticupgrade", "forceupdatetag", "typehandlerversion"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +196,9 @@ class _Recorder:
         self.asked = 0
         self.kept = 0
         self._load(header)
-        self._handle = os.open(part, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+        # Windows, which has no such flag, lets few make links.
+        follow = getattr(os, "O_NOFOLLOW", 0)
+        self._handle = os.open(part, os.O_APPEND | os.O_CREAT | os.O_WRONLY | follow, 0o600)
         if not self._started:
             self._write(header)
 
@@ -302,34 +307,36 @@ class _Recorder:
         self._told(self.asked, round(self._session.limiter.waited))
 
     def _write(self, entry: Json) -> None:
-        # The escapes of half a surrogate pair are JSON; its bytes would be no UTF-8.
-        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-        os.write(self._handle, line)
+        os.write(self._handle, _line(entry))
 
     def _load(self, header: Json) -> None:
         """
         Take over what an earlier reading left; a line that it did not end is cut off.
 
         Raises:
-            InvalidParameters: that was of another target, or asked for something else.
+            InvalidParameters: that was of another target, or asked for something else; the file is left as it is.
         """
         self._started = False
         if not self._part.exists():
             return
         whole = self._part.read_bytes()
-        lines = whole[: whole.rfind(b"\n") + 1].splitlines()
-        if len(whole) != whole.rfind(b"\n") + 1:
-            os.truncate(self._part, whole.rfind(b"\n") + 1)
-        if not lines:
-            return
+        ended = whole.rfind(b"\n") + 1
+        lines = whole[:ended].splitlines()
         try:
-            first, *entries = map(json.loads, lines)
+            if not lines and not _line(header).startswith(whole):
+                raise ValueError
+            first, *entries = map(json.loads, lines or [_line(header)])
             if first != header:
                 raise ValueError
             for entry in entries:
                 self._take(entry)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidParameters("snapshot_other", name="FILE", resource=str(self._part)) from error
+        # Only now is it known whose file it is.
+        if len(whole) != ended:
+            os.truncate(self._part, ended)
+        if not lines:
+            return
         self._started, self.kept = True, len(entries)
 
     def _take(self, entry: Json) -> None:
@@ -346,6 +353,11 @@ class _Recorder:
         kept.following = entry["following"]
 
 
+def _line(entry: Json) -> bytes:
+    # The escapes of half a surrogate pair are JSON; its bytes would be no UTF-8.
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
 def _name(path: str, query: Mapping[str, str]) -> str:
     return "&".join([key(path), *(f"{name}={value}" for name, value in sorted(query.items()))])
 
@@ -353,22 +365,36 @@ def _name(path: str, query: Mapping[str, str]) -> str:
 # --- what becomes of it ---------------------------------------------------------------------------------------------
 
 
-def scrubbed(value: Any, name: str = "") -> Any:
+def scrubbed(value: Any, name: str = "", *, extension: bool = False) -> Any:
     """
     Return a part of an answer without what opens something: passwords, scripts and what they print, signatures.
+
+    Args:
+        name: of the member that it is the value of.
+        extension: whether it is within an extension.
     """
     if isinstance(value, str):
-        return redacted(value)
+        return public_members({name: value})[name]
     if isinstance(value, list):
-        return [scrubbed(each) for each in value]
+        return [scrubbed(each, name, extension=extension) for each in value]
     if not isinstance(value, dict):
         return value
     if name == "osProfile":
         system = {kind: _some(value[kind], _OS_SETTINGS) for kind in _OS_KINDS if isinstance(value.get(kind), dict)}
         return _some(value, _OS_PROFILE) | system
+    extension = extension or name.lower() in _EXTENSIONS or _is_extension(value)
     # Those of an extension, which many put passwords into; a policy's are another thing.
-    kept = value.keys() - {"settings"} if "typeHandlerVersion" in value else value.keys()
-    return {own: scrubbed(value[own], own) for own in value if own in kept and own.lower() not in _SECRETS}
+    left_out = _SECRETS | {"settings"} if extension else _SECRETS
+    return {own: scrubbed(each, own, extension=extension) for own, each in value.items() if own.lower() not in left_out}
+
+
+def _is_extension(body: Json) -> bool:
+    """
+    Tell an extension from other resources by whatever it says of itself.
+    """
+    names = {own.lower(): each for own, each in body.items()}
+    kind, place = (as_text(names.get(each)).lower() for each in ("type", "id"))
+    return kind.endswith("/extensions") or "/extensions/" in place or not _EXTENSION.isdisjoint(names)
 
 
 def _some(value: Json, names: frozenset[str]) -> Json:

@@ -7,6 +7,8 @@ Imports `parameters` for the spelling of regions.
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from runbook_lib.parameters import location_name
@@ -18,6 +20,7 @@ __all__ = [
     "as_object",
     "as_text",
     "base",
+    "http_date",
     "id_of",
     "located",
     "name_of",
@@ -90,3 +93,14 @@ def located(row: Json) -> Json:
     """
     # One text for all that lie there: an estate has few regions and many resources.
     return base(row) | {"location": sys.intern(location_name(as_text(row.get("location"))))}
+
+
+def http_date(said: str) -> datetime | None:
+    """
+    Read a `Date` header, aware; None where it is none. Without a zone, or with that of nowhere, it is UTC.
+    """
+    try:
+        read = parsedate_to_datetime(said)
+    except (TypeError, ValueError):
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

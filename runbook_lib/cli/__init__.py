@@ -6,6 +6,8 @@ What needs Azure or Jupyter is imported where it is used, so that `verify` works
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from runbook_lib.cli.catalogues import parameters, show_checks
@@ -25,6 +27,10 @@ def main() -> None:
     """
     Get Azure Resource Manager VMs ready for Azure Backup, and prove it.
     """
+    # What the SDK would log of a failed sign-in is in our own error; standard error may be read by a machine.
+    for name in ("azure", "msal"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
 
 
 for command in (

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -21,10 +21,10 @@ import yaml
 
 from runbook_lib.errors import InvalidParameters, RunbookError, speak
 from runbook_lib.events import Event
-from runbook_lib.parameters import from_text
+from runbook_lib.parameters import Parameters, build, from_text
 from runbook_lib.text import DEFAULT_LANGUAGE, inert
 
-__all__ = ["Output", "exits", "new_folder", "read_mapping", "read_pairs", "signed", "told", "width"]
+__all__ = ["Output", "exits", "new_folder", "read_mapping", "read_parameters", "signed", "told", "width"]
 
 # A file of parameters is small; a larger one is a mistake or an attack.
 LARGEST_FILE = 1 << 20
@@ -129,23 +129,35 @@ def width() -> int:
     return shutil.get_terminal_size((120, 24)).columns
 
 
-def read_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def read_parameters(
+    pairs: Iterable[tuple[str, str]], held: Mapping[str, Any] | None = None, options: Mapping[str, Any] | None = None
+) -> Parameters:
     """
-    Read the parameters that stand on the command line.
+    Read the parameters that stand on the command line, and check them with all others.
+
+    Args:
+        held: those of a file, which the command line goes before.
+        options: those that have an option of their own, which goes before both.
 
     Raises:
-        InvalidParameters: with every one that is none, or has no value of its type.
+        InvalidParameters: with every problem: what is no parameter, what has no value of its type, and what breaks a
+            rule.
     """
     problems: list[RunbookError] = []
-    read: dict[str, Any] = {}
+    read = dict(held or {})
     for name, value in pairs:
+        read.pop(name, None)
         try:
             read[name] = from_text(name, value)
         except InvalidParameters as error:
             problems.append(error)
+    try:
+        asked = build(read | dict(options or {}))
+    except InvalidParameters as error:
+        problems += error.problems
     if problems:
         raise InvalidParameters(problems=tuple(problems))
-    return read
+    return asked
 
 
 class _PlainLoader(yaml.SafeLoader):

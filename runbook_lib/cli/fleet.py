@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import click
 from runbook_lib.cli.base import Output, exits, new_folder, read_mapping, told, width
 from runbook_lib.errors import InvalidParameters, RunbookError
 from runbook_lib.parameters import build
+from runbook_lib.records import digest
 from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ __all__ = ["fleet"]
 
 # Also the name of a folder: no dots, so that it leads nowhere and is no other target's sandbox.
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# What Windows takes for a device, in whatever folder.
+_DEVICE = re.compile("con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
 
 
 @click.command()
@@ -54,7 +57,7 @@ def fleet(targets: Path, scheduler: str, workers: int | None, applies: bool, out
     for line in render.fleet(document["runs"], DEFAULT_LANGUAGE).text(width()).splitlines():
         click.echo(line)
     path = plain(folder)
-    if any(row.state != "sealed" for row in result.rows):
+    if any(row.state in ("resumable", "nothing") for row in result.rows):
         click.echo(say("fleet.go_on", DEFAULT_LANGUAGE, path=path))
     click.echo(say("fleet.summary", DEFAULT_LANGUAGE, path=f"{path}/fleet.json", exit_code=result.exit_code))
     return result.exit_code
@@ -86,44 +89,52 @@ def _read(document: Mapping[str, Any], applies: bool) -> list[FleetTarget]:
             continue
         values = {str(name): value for name, value in {**defaults, **row}.items()}
         name, estate = values.pop("name", None), values.pop("estate", "")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if name is None:
+            problems.append(InvalidParameters("fleet_name_missing", name=place))
+        elif not isinstance(name, str) or not _NAME.fullmatch(name):
             problems.append(InvalidParameters("fleet_name", name=f"{place}.name", value=name))
+        elif _DEVICE.fullmatch(name):
+            problems.append(InvalidParameters("fleet_name_device", name=f"{place}.name", value=name))
         elif name.lower() in taken:
             problems.append(InvalidParameters("fleet_name_taken", name=f"{place}.name", value=name))
         else:
             taken.add(name.lower())
             place = f"{place} ({name})"
+        found, held = _more(values, estate)
         try:
             asked = build(values | ({"apply": True} if applies else {}))
         except InvalidParameters as error:
-            problems += [_of(place, each) for each in error.problems]
+            problems += [_of(place, each) for each in (*error.problems, *found)]
             continue
-        problems += [_of(place, each) for each in _more(asked.target, asked.run_dir, estate)]
+        problems += [_of(place, each) for each in found]
         # Workers need not stand where the command was given.
         there = isinstance(estate, str) and estate and Path(estate).exists()
-        made.append(FleetTarget(name=str(name), asked=asked, estate=str(Path(estate).resolve()) if there else estate))
+        where = str(Path(estate).resolve()) if there else estate
+        made.append(FleetTarget(name=str(name), asked=asked, estate=where, estate_digest=held))
     if problems:
         raise InvalidParameters(problems=tuple(problems))
     return made
 
 
-def _more(target: str, run_dir: str, estate: Any) -> Iterator[InvalidParameters]:
+def _more(values: Mapping[str, Any], estate: Any) -> tuple[list[InvalidParameters], str]:
     """
-    List what `runbook run` would refuse as well.
+    List what `runbook run` would refuse as well, and tell the digest of what the estate holds.
     """
     from runbook_lib.sandbox import SandboxError, read_estate
 
-    if run_dir:
-        yield InvalidParameters("run_dir_option", name="run_dir")
+    problems = []
+    if values.get("run_dir"):
+        problems.append(InvalidParameters("run_dir_option", name="run_dir"))
     if not estate:
-        return
-    if target != "sandbox":
-        yield InvalidParameters("estate_on_azure", name="estate")
-        return
+        return problems, ""
+    if values.get("target", "sandbox") != "sandbox":
+        return [*problems, InvalidParameters("estate_on_azure", name="estate")], ""
     try:
-        read_estate(str(estate))
+        read = read_estate(str(estate))
     except SandboxError as error:
-        yield InvalidParameters("estate", name="estate", problem=str(error))
+        return [*problems, InvalidParameters("estate", name="estate", problem=str(error))], ""
+    held = [read.as_of.isoformat(), list(read.resources), read.status, read.profile, read.source]
+    return problems, digest(held)
 
 
 def _of(place: str, problem: RunbookError) -> InvalidParameters:

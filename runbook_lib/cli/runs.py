@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_lib import evidence
-from runbook_lib.cli.base import Output, exits, new_folder, read_mapping, read_pairs, signed, told, width
+from runbook_lib.cli.base import Output, exits, new_folder, read_mapping, read_parameters, signed, told, width
 from runbook_lib.errors import BrokenEvidence, InvalidParameters, PlanRefused, speak
 from runbook_lib.events import Event
 from runbook_lib.parameters import Parameters, build
@@ -59,11 +59,9 @@ def run(
     """
     speak(dict(pairs).get("language"))
     given = read_mapping(file) if file else {}
-    given |= read_pairs(pairs)
-    speak(given.get("language"))
-    given |= {"target": target} if target else {}
-    given |= {"apply": True} if applies else {}
-    asked = build(given)
+    speak(dict(pairs).get("language", given.get("language")))
+    options = ({"target": target} if target else {}) | ({"apply": True} if applies else {})
+    asked = read_parameters(pairs, given, options)
     if estate and asked.target != "sandbox":
         raise InvalidParameters("estate_on_azure", name="estate")
     if asked.run_dir:

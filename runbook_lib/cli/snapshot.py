@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_lib.cli.base import exits, read_pairs
+from runbook_lib.cli.base import exits, read_parameters
 from runbook_lib.errors import InvalidParameters, ReadFailed, speak
-from runbook_lib.parameters import Parameters, build
+from runbook_lib.parameters import Parameters
 from runbook_lib.records import encode, key
 from runbook_lib.selection import VMS
 from runbook_lib.text import plain, say
@@ -42,7 +42,11 @@ def snapshot(file: Path, pairs: tuple[tuple[str, str], ...], target: str | None)
     read. Exit code 3: something could not be read, and the copy says so.
     """
     speak(dict(pairs).get("language"))
-    asked = build(read_pairs(pairs) | ({"target": target} if target else {}))
+    asked = read_parameters(pairs, options={"target": target} if target else {})
+    for path in (file, _part(file), _journal(file)):
+        # Whoever prepares a folder must not make the copy write elsewhere.
+        if path.is_symlink():
+            raise InvalidParameters("snapshot_link", name="FILE", resource=str(path))
     if file.exists():
         raise InvalidParameters("snapshot_taken", name="FILE", resource=str(file))
     if not file.resolve().parent.is_dir():
@@ -61,6 +65,10 @@ def _part(file: Path) -> Path:
     return file.with_name(f"{file.name}.part")
 
 
+def _journal(file: Path) -> Path:
+    return file.with_name(f"{file.name}.journal.jsonl")
+
+
 def _read(file: Path, asked: Parameters) -> Snapshot:
     from runbook_lib.arm.session import open_session
     from runbook_lib.arm.signin import Asked
@@ -69,7 +77,7 @@ def _read(file: Path, asked: Parameters) -> Snapshot:
     from runbook_lib.journal import Journal
     from runbook_lib.lease import leased
 
-    session = open_session(asked.target, Journal(file.with_name(f"{file.name}.journal.jsonl")), Asked.by(asked))
+    session = open_session(asked.target, Journal(_journal(file)), Asked.by(asked))
     holder = {
         "caller": session.target.caller,
         "run": file.name,

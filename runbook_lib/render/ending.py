@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runbook_lib.comparison import ABSENT, PRESENT, UNKNOWN, Changed
-from runbook_lib.records import Plan, Verdict
+from runbook_lib.records import Plan, Verdict, key
 from runbook_lib.render import sinks
 from runbook_lib.render.sinks import Table, plain
 from runbook_lib.text import say
@@ -21,8 +21,15 @@ __all__ = ["compared", "ending", "failure", "failures", "fleet", "irreversible",
 # A terminal is no place for a thousand lines; the run folder has all of them.
 MOST = 20
 OUTCOMES = ("done", "adopted", "failed", "in_doubt", "pending")
+# Policies that a vault is made with.
+BUILT_IN = ("DefaultPolicy", "EnhancedPolicy")
 # Words of `fleet.json` and of comparisons, by the ids of their texts.
-_STATES = {"sealed": "fleet.sealed", "resumable": "fleet.resumable", "nothing": "fleet.nothing"}
+_STATES = {
+    "broken": "fleet.broken",
+    "nothing": "fleet.nothing",
+    "resumable": "fleet.resumable",
+    "sealed": "fleet.sealed",
+}
 _SIDES = {ABSENT: "compared.absent", PRESENT: "compared.present", UNKNOWN: "compared.unknown"}
 _KINDS = {
     "run": "compared.run",
@@ -190,26 +197,62 @@ def _planned_lines(changes: Sequence[tuple[str, Mapping[str, Any]]], language: s
 
 def compared(changed: Iterable[Changed], language: str) -> Table:
     """
-    One row for each thing that changed between two runs.
+    One row for each thing that changed between two runs; what every new vault is made with is in the vault's row.
     """
+    changed = tuple(changed)
+    made = {key(each.resource) for each in changed if each.what == "vault" and _appeared(each)}
+    brought: dict[str, list[str]] = {}
+    rest = []
+    for each in changed:
+        vault, _, policy = each.resource.rpartition("/backupPolicies/")
+        if each.what == "policy" and _appeared(each) and key(vault) in made and policy in BUILT_IN:
+            brought.setdefault(key(vault), []).append(policy)
+        else:
+            rest.append(each)
 
-    def shown(value: Any) -> str:
-        if not isinstance(value, str):
-            return json.dumps(value, ensure_ascii=False)
-        return say(_SIDES[value], language) if value in _SIDES else value
+    def after(each: Changed) -> str:
+        policies = brought.get(key(each.resource)) if each.what == "vault" else None
+        if policies:
+            return say("compared.present_with", language, policies=", ".join(policies))
+        return _side(each.after, language)
 
     rows = [
         {
             "what": say(_KINDS[each.what], language),
-            "resource": each.resource,
+            "resource": _subject(each, language),
             "field": each.field,
-            "before": shown(each.before),
-            "after": shown(each.after),
+            "before": _side(each.before, language),
+            "after": after(each),
         }
-        for each in changed
+        for each in rest
     ]
     caption = say("caption.compared", language, count=len(rows))
     return Table(caption, ("what", "resource", "field", "before", "after"), rows, language)
+
+
+def _appeared(each: Changed) -> bool:
+    return not each.field and (each.before, each.after) == (ABSENT, PRESENT)
+
+
+def _subject(each: Changed, language: str) -> str:
+    name = _short(each.resource)
+    return f"{say('compared.vm', language)} {name}" if each.what in ("verdict", "protection") else name
+
+
+def _side(value: Any, language: str) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return say(_SIDES[value], language) if value in _SIDES else _short(value)
+
+
+def _short(value: str) -> str:
+    """
+    Name a resource by its own names and its group; what is no id of one stays as it is.
+    """
+    parts = value.split("/")
+    if not value.lower().startswith("/subscriptions/") or len(parts) < 9:
+        return value
+    return f"{'/'.join(parts[8::2])} ({parts[4]})"
 
 
 def fleet(rows: Sequence[Mapping[str, Any]], language: str) -> Table:
@@ -223,7 +266,7 @@ def fleet(rows: Sequence[Mapping[str, Any]], language: str) -> Table:
         {
             "run": row["name"],
             "mark": row["mark"] or say("say.unknown", language),
-            "sealed": say(_STATES[row["state"]] if row["ran"] else "fleet.left", language),
+            "sealed": say(_STATES[row["state"]] if row["ran"] or row["state"] == "broken" else "fleet.left", language),
             "exit_code": row["exit_code"],
             "verdicts": ", ".join(f"{name} {count}" for name, count in sorted(row["counts"].items())),
             "detail": row["error"],

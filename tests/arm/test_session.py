@@ -5,6 +5,7 @@ The pipeline: what is let through, what is logged, and how lists are read.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from azure.core.rest import HttpRequest
 
 from runbook_lib.arm.pipeline import public_url
-from runbook_lib.arm.session import ArmError, Session, open_session
+from runbook_lib.arm.session import ArmError, Session, open_session, pause_of
 from runbook_lib.errors import InvalidParameters, ReadOnlyViolation, SignInError
 from runbook_lib.journal import Journal
 from runbook_lib.sandbox import Fault, Sandbox
@@ -130,6 +131,9 @@ class _Pages:
     ("pages", "code"),
     [
         (({"value": [], "nextLink": "https://evil.example/next"},), "ForeignNextLink"),
+        (({"value": [], "nextLink": "http://management.azure.com/next"},), "ForeignNextLink"),
+        (({"value": [], "nextLink": "https://management.azure.com:8443/next"},), "ForeignNextLink"),
+        (({"value": [], "nextLink": "https://management.azure.com:x/next"},), "ForeignNextLink"),
         (
             (
                 {"value": [], "nextLink": "https://management.azure.com/a?api-version=1"},
@@ -173,6 +177,38 @@ def test_what_cannot_be_read_is_a_typed_error(
         list(session.rows(path, "2026-11-01"))
 
     assert (status, code) == (caught.value.status, caught.value.code)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("Sun, 29 Nov 2026 12:00:00 GMT", datetime(2026, 11, 29, 12, tzinfo=UTC)),
+        ("Sun, 29 Nov 2026 12:00:00 -0000", datetime(2026, 11, 29, 12, tzinfo=UTC)),
+        ("Sun, 99 Nov 2026 12:00:00 GMT", None),
+        ("yesterday", None),
+    ],
+)
+def test_a_clock_that_cannot_be_read_leaves_the_time_as_it_was(
+    session: Session, contoso: Sandbox, said: str, read: datetime | None
+) -> None:
+    """
+    The answer counts all the same; times without a zone are UTC.
+    """
+    list(session.rows("/subscriptions", SUBSCRIPTIONS))
+    before = session.now
+    contoso.fault(Fault(path="^/x$", status=200, headers={"Date": said}, times=1))
+    with pytest.raises(ArmError, match="MalformedBody"):
+        session.get("/x", "1")
+
+    assert (read or before) == session.now
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("0", 1.0), ("99999999999", 3600.0), ("soon", 10.0)])
+def test_nobody_waits_for_ever(said: str, seconds: float) -> None:
+    """
+    Between a second and an hour, and ten seconds where the service does not say.
+    """
+    assert seconds == pause_of({"Retry-After": said})
 
 
 def test_throttling_is_waited_out_on_the_service_clock(session: Session, contoso: Sandbox) -> None:

@@ -147,7 +147,8 @@ class Run(Views):
             if each.accepted_risk or held_back(self.inventory, each, everything)
         }
         ids, chosen = [each.vm for each in verdicts], [vm.id for vm in self.chosen]
-        picker = ui.Picker(table, ids, chosen, held, self.asked.as_dict(), self.asked.language)
+        given, language = self.asked.as_dict(), self.asked.language
+        picker = ui.Picker(table, ids, chosen, held, given, language, live=not self.folder.chained)
         return self._asking(picker.names, picker)
 
     def points(self) -> ui.Look:

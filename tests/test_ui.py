@@ -371,3 +371,22 @@ def test_a_headless_chain_draws_nothing(make_run: RunMaker, monkeypatch: pytest.
 
     monkeypatch.setenv(CHAINED, "1")
     assert isinstance(run.matrix(), Table)
+
+
+@pytest.mark.usefixtures("shell")
+def test_a_headless_chain_has_the_chosen_vms_and_no_table_to_click(
+    make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Nobody is there to choose; the selection stays, and is said.
+    """
+    monkeypatch.setenv(CHAINED, "1")
+    run = make_run(vm_selector="tag:wave=1")
+    picker = run.pick()
+    with capture_output() as shown:
+        display(picker)  # type: ignore[no-untyped-call]
+    run.choose(picker)
+
+    (twin,) = shown.outputs
+    assert "Chosen VMs: 7 of 43" in twin.data["text/plain"]
+    assert "tag:wave=1" == run.asked.vm_selector

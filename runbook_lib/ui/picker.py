@@ -41,6 +41,8 @@ class Picker(Twinned):
         held: Mapping[str, str],
         given: Mapping[str, Any],
         language: str,
+        *,
+        live: bool = True,
     ) -> None:
         """
         Args:
@@ -50,6 +52,7 @@ class Picker(Twinned):
             held: ids of the VMs that their verdict keeps from being enabled, and the reason given for going on all the
                 same, if one was.
             given: the parameters as they are, by name.
+            live: whether somebody may choose; else there is the twin alone: the table costs a second to make.
         """
         super().__init__(language)
         self._candidates = candidates
@@ -59,8 +62,7 @@ class Picker(Twinned):
         places = {each: place for place, each in enumerate(ids)}
         # Rows are told apart by their place in the frame that is handed over; ids are what counts from here on.
         self._initial = tuple(sorted(places[each] for each in chosen))
-        self.table = _table(candidates, self._initial, language)
-        self.table.add_class("rb-vms")
+        self._live = live
         self.reason = ipywidgets.Text(
             description=say("label.accept_risk", language),
             placeholder=say("say.reason", language),
@@ -69,11 +71,19 @@ class Picker(Twinned):
         )
         self.reason.add_class("rb-reason")
         self._count = Remark()
-        self.table.observe(self.guarded(self._changed), names="selected_rows")
         self.reason.observe(self.guarded(self._changed), names="value")
-        self.children = (self.table, self._count, self.reason, self._open, self._failure)
+        if live:
+            self.table = _table(candidates, self._initial, language)
+            self.table.add_class("rb-vms")
+            self.table.observe(self.guarded(self._changed), names="selected_rows")
+            self.children = (self.table, self._count, self.reason, self._open, self._failure)
         self._changed(None)
         self.take()
+
+    @property
+    def _places(self) -> Sequence[int]:
+        chosen: Sequence[int] = self.table.selected_rows if self._live else self._initial
+        return chosen
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -81,7 +91,7 @@ class Picker(Twinned):
         The ids of the chosen VMs.
         """
         # A row that is not there is accepted by the table widget, and chosen by nobody.
-        places = {place for place in self.table.selected_rows if 0 <= place < len(self._ids)}
+        places = {place for place in self._places if 0 <= place < len(self._ids)}
         return tuple(self._ids[place] for place in sorted(places))
 
     @property
@@ -94,7 +104,7 @@ class Picker(Twinned):
         risks = kept | (
             {vm: self.reason.value.strip() for vm in self._unaccepted()} if self.reason.value.strip() else {}
         )
-        if tuple(sorted(self.table.selected_rows)) == self._initial:
+        if tuple(sorted(self._places)) == self._initial:
             return self._given | {"accept_risk": risks}
         everything = len(chosen) == len(self._ids)
         return {"vm_selector": "all" if everything else ",".join(chosen), "location": "", "accept_risk": risks}
@@ -113,6 +123,12 @@ class Picker(Twinned):
         table = Table(caption, _KEPT, rows, self._language, notes=(self._sum(),))
         table.whole = self._candidates.whole
         return table
+
+    def _ipython_display_(self, **options: Any) -> None:
+        if self._live:
+            super()._ipython_display_(**options)
+        else:
+            self._twin.show(self.static())
 
     def _unaccepted(self) -> list[str]:
         return [vm for vm in self.chosen if vm in self._held and not self._held[vm]]

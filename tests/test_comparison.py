@@ -189,7 +189,7 @@ def test_the_command_compares_two_run_folders(contoso: Sandbox, tmp_path: Path, 
     assert "target: SANDBOX (simulated)" == changed.stdout.splitlines()[0]
     # Both policies that a vault is made with are in the vault's own row, and full ids are for machines alone.
     assert f"What changed from the first run to the second: {len(told['changed']) - 2}" in changed.stdout
-    assert "there, with DefaultPolicy, EnhancedPolicy" in " ".join(changed.stdout.split())
+    assert {"DefaultPolicy,", "EnhancedPolicy"} <= set(changed.stdout.split())
     assert "VM bi01 (" in changed.stdout
     assert "/subscriptions/" not in changed.stdout.lower()
     assert all(each["resource"].startswith("/subscriptions/") for each in told["changed"])

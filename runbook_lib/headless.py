@@ -60,8 +60,13 @@ def run_headless(
         _pointer(out).parent.mkdir(parents=True, exist_ok=True)
         _pointer(out).write_text(str(own), encoding="utf-8")
     try:
-        with _private(), stoppable(out, timeout), _sandbox_of(own, estate):
-            return run_chain(asked, out, progress, given[0] if given else None, sign_key)
+        with _private(), stoppable(out, timeout) as check, _sandbox_of(own, estate):
+
+            def tell(event: Event) -> None:
+                check()
+                progress(event)
+
+            return run_chain(asked, out, tell, given[0] if given else None, sign_key)
     except (Drift, InvalidParameters, PlanRefused) as error:
         if isinstance(error, InvalidParameters) or not list(out.glob("*.ipynb")):
             # Nothing came of it: leave nothing behind that looks like a run.

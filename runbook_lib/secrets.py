@@ -33,6 +33,8 @@ _NAMED = re.compile(
     r"|(?<![^\W\d_])(?:clave|pass|pw|sas|sig)(?![^\W\d_])",
     re.IGNORECASE,
 )
+# Where a secret lies is no secret: `secretUrl` of an encrypted disk names its Key Vault.
+_PLACE = re.compile(r"(?:uri|url|id)$", re.IGNORECASE)
 
 
 def _behind(end: str, names: tuple[str, ...] = _NAMES) -> str:
@@ -122,5 +124,9 @@ def public_members(members: Mapping[str, str]) -> dict[str, str]:
     Return *members*, such as tags, without the values that their names or they themselves show to be secret.
     """
     return {
-        name: REDACTED if value and _NAMED.search(name.strip()) else redacted(value) for name, value in members.items()
+        name: REDACTED if value and _is_secret(name.strip()) else redacted(value) for name, value in members.items()
     }
+
+
+def _is_secret(name: str) -> bool:
+    return bool(_NAMED.search(name)) and not _PLACE.search(name)

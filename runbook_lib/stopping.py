@@ -7,7 +7,7 @@ from __future__ import annotations
 import _thread
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +17,15 @@ __all__ = ["stoppable"]
 
 
 @contextmanager
-def stoppable(place: Path, timeout: float | None = None) -> Iterator[None]:
+def stoppable(place: Path, timeout: float | None = None) -> Iterator[Callable[[], None]]:
     """
     End the block with an error that says how to go on, when it is told to stop; at once, but for requests on their way.
 
     Signals are the main thread's own: in another thread the block goes on to its end.
+
+    Yields:
+        What the block calls now and then. A signal that comes while Python clears up after an object is lost with the
+        exception that it raises there; it is raised once more then.
 
     Args:
         place: of the run, which can be taken up again.
@@ -31,7 +35,7 @@ def stoppable(place: Path, timeout: float | None = None) -> Iterator[None]:
         WriteFailed: it was stopped; what was done is on record.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
     over = threading.Event()
 
@@ -43,13 +47,26 @@ def stoppable(place: Path, timeout: float | None = None) -> Iterator[None]:
         else:
             _thread.interrupt_main(signal.SIGTERM)
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told = threading.Event()
+
+    def stop(*_: object) -> None:
+        told.set()
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if told.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    # Who starts a command in the background may have it ignore Ctrl-C.
+    listens = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    interrupted = signal.signal(signal.SIGINT, stop) if listens else None
     timer = threading.Timer(timeout or 0, ring)
     timer.daemon = True
     try:
         if timeout is not None:
             timer.start()
-        yield
+        yield check
     except KeyboardInterrupt:
         if over.is_set():
             raise WriteFailed("timed_out", resource=str(place), seconds=timeout) from None
@@ -57,3 +74,5 @@ def stoppable(place: Path, timeout: float | None = None) -> Iterator[None]:
     finally:
         timer.cancel()
         signal.signal(signal.SIGTERM, before)
+        if listens:
+            signal.signal(signal.SIGINT, interrupted)

@@ -4,6 +4,7 @@ The example estate, and runs on it.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ def session(contoso: Sandbox, tmp_path: Path) -> Session:
     A session on the example estate.
     """
     return open_session("sandbox", Journal(tmp_path / "journal.jsonl"))
+
+
+# What is started in the background may have been told to ignore Ctrl-C, and tells its children so: tests that press it
+# would wait for nothing.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

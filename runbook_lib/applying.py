@@ -125,7 +125,8 @@ def apply_plan(
                 progress.ended[each.outcome] += 1
                 tell(each, 0)
             # Where all was done already nothing was sent and the reading still holds: what is resumed finds much so.
-            if not all(is_done(observed, change) for change in step.changes):
+            settled = not any(vault.making for vault in observed.vaults.values())
+            if not (settled and all(is_done(observed, change) for change in step.changes)):
                 observed = None
     folder.journal.note("limits", refused=session.limiter.refusals - refusals, waited_seconds=round(progress.waited, 1))
     return ended

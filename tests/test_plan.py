@@ -45,10 +45,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_lib import render, text
-from runbook_lib.arm.apply.readback import is_under_way
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import EFFECTS, build, is_done, project
+from runbook_lib.plan import EFFECTS, build, project
 from runbook_lib.records import Inventory
 
 # --- what is planned ----------------------------------------------------------------------------------------------
@@ -234,19 +233,6 @@ def test_a_vault_that_could_not_be_made_is_made_anew(held: bool, expected: int) 
 
     assert expected == kinds(made).count("create-vault")
     assert not any(each.failed for each in project(estate(there), made.changes).vaults.values() if expected)
-
-
-def test_a_vault_that_is_being_made_is_waited_for() -> None:
-    """
-    It stands in the list before it has its policies: whoever goes on with a run must not take it for done.
-    """
-    made = change(planned(estate(group())), "create-vault")
-    there = replace(vault(), id=made.target)
-
-    assert is_done(estate(group(), there), made)
-    assert not is_done(estate(group(), replace(there, making=True)), made)
-    assert is_under_way(estate(group(), replace(there, making=True)), made)
-    assert not is_under_way(estate(group(), there), made)
 
 
 def test_templates_are_filled_for_each_place() -> None:

@@ -336,7 +336,8 @@ def vault(row: Json, *, items_read: bool, policies: list[Json] | None) -> Vault:
         policies_read=policies is not None,
         other_policies=tuple(name_of(each) for each in policies or () if not _for_vms(each)),
         failed=_state(properties_of(row)) == "failed",
-        making=_state(properties_of(row)) in ("accepted", "creating", "provisioning"),
+        # Once its policies are there VMs can be enabled, whatever the operation that makes it says of itself.
+        making=_state(properties_of(row)) in ("accepted", "creating", "provisioning") and not policies,
     )
 
 

@@ -125,8 +125,7 @@ def _is_unmade(now: Resource, change: Change) -> bool:
     """
     if isinstance(now, SecurityGroup):
         return any(rule.unmade and rule.name.lower() == change.facts["rule"].lower() for rule in now.rules)
-    # A vault that is still being made has no policies yet: what rests on it would be refused.
-    return isinstance(now, Vault) and (now.failed or (now.making and change.kind == "create-vault"))
+    return isinstance(now, Vault) and now.failed
 
 
 def _register_provider(world: Draft, change: Change) -> None:

@@ -251,7 +251,8 @@ def _is_legible_untrusted(desk: Desk, saved: dict[str, Path]) -> None:
         received.write_text(json.dumps(notebook), encoding="utf-8")
         desk.show(received)
         cells = "Array.from(window.jupyterapp.shell.currentWidget.content.model.cells)"
-        assert not desk.page.evaluate(f"{cells}.some(cell => cell.type === 'code' && cell.trusted)")
+        shown = f"{cells}.filter(cell => cell.type === 'code' && cell.outputs.length)"
+        assert not desk.page.evaluate(f"{shown}.some(cell => cell.trusted)")
         for said in _DECIDED[name]:
             expect(desk.page.locator(f"{PANEL} .jp-OutputArea", has_text=said).first).to_be_visible()
 

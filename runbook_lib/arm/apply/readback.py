@@ -30,12 +30,8 @@ def leaves_trace(change: Change) -> bool:
 
 def is_under_way(world: Inventory, change: Change) -> bool:
     """
-    Tell whether a provider is being registered, or a vault being made, by whomever: that may take longer than the run
-    that asked for it.
+    Tell whether a provider is being registered: that may take longer than the run that asked for it.
     """
-    vault = world.vaults.get(key(change.target))
-    if vault is not None and vault.making and change.kind == "create-vault":
-        return True
     provider = world.providers.get(key(change.target))
     return provider is not None and is_running({"registrationState": provider.registration_state})
 

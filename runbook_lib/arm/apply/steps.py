@@ -70,7 +70,7 @@ def apply_step(
         kept: list[Applied] = []
         for change in level:
             ended = _kept_back(observed, change, missing, refused)
-            if ended is None:
+            if ended is None or (change.sha256 in sent_before and _is_coming(observed, change)):
                 going.append(change)
             else:
                 kept.append(ended)
@@ -96,6 +96,14 @@ def _check_world(observed: Inventory, step: Step, broken: Mapping[str, str]) -> 
             found=first.found,
             more=len(differences) - 1,
         )
+
+
+def _is_coming(observed: Inventory, change: Change) -> bool:
+    """
+    Tell whether a vault that an earlier try has sent is still being made: it is there, but its policies are not yet.
+    """
+    vault = observed.vaults.get(key(change.target))
+    return vault is not None and vault.making and change.kind == "create-vault"
 
 
 def _kept_back(

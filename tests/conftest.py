@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from sealed import made
+from signing import KeyFiles, key_files
 from support import RunMaker
 
 from runbook_lib.arm.session import Session, open_session
-from runbook_lib.evidence import seal
+from runbook_lib.evidence import seal, signer
 from runbook_lib.folder import SUPERVISED, RunFolder
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import build
@@ -71,4 +72,23 @@ def sealed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(SUPERVISED, "1")
     folder = made(tmp_path / "run")
     seal(folder)
+    return folder
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> KeyFiles:
+    """
+    The key pair of whoever seals a run.
+    """
+    return key_files(tmp_path / "keys")
+
+
+@pytest.fixture
+def signed_run(tmp_path: Path, keys: KeyFiles, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    The folder of a run that is sealed and signed.
+    """
+    monkeypatch.setenv(SUPERVISED, "1")
+    folder = made(tmp_path / "run")
+    seal(folder, signer(str(keys.private)))
     return folder

@@ -16,7 +16,6 @@ from signing import KeyFiles, key_files
 
 from runbook_lib.errors import BrokenEvidence, RunbookError
 from runbook_lib.evidence import seal, signer, verify
-from runbook_lib.folder import SUPERVISED
 from runbook_lib.journal import FIRST, chained
 
 Attack = Callable[[Path, Path], None]
@@ -101,25 +100,6 @@ CONTRADICTED = {
     "a journal that was cut off and chained anew": "changes_broken",
     "an outcome without its blocked VM": "verdicts_broken",
 }
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyFiles:
-    """
-    The key pair of whoever sealed the run.
-    """
-    return key_files(tmp_path / "keys")
-
-
-@pytest.fixture
-def signed_run(tmp_path: Path, keys: KeyFiles, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    The folder of a run that is sealed and signed.
-    """
-    monkeypatch.setenv(SUPERVISED, "1")
-    folder = made(tmp_path / "run")
-    seal(folder, signer(str(keys.private)))
-    return folder
 
 
 @pytest.fixture

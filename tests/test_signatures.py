@@ -15,33 +15,13 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from sealed import edit, made, reattest
+from sealed import edit, reattest
 from signing import KeyFiles, key_files
 
 from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.evidence import ATTESTATION, SIGN_KEY, read_json, seal, signer, verify
 from runbook_lib.evidence.keys import PASSPHRASE
-from runbook_lib.folder import SUPERVISED
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyFiles:
-    """
-    A key pair.
-    """
-    return key_files(tmp_path / "keys")
-
-
-@pytest.fixture
-def signed_run(tmp_path: Path, keys: KeyFiles, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    The folder of a run that is sealed and signed.
-    """
-    monkeypatch.setenv(SUPERVISED, "1")
-    folder = made(tmp_path / "run")
-    seal(folder, signer(str(keys.private)))
-    return folder
 
 
 def _verify(*arguments: object) -> Result:

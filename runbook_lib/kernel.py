@@ -5,6 +5,7 @@ which the kernel can start.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import uuid
@@ -16,6 +17,7 @@ from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
 
 __all__ = ["Kernel", "environment", "transport"]
 
@@ -69,10 +71,26 @@ class Kernel:
 
     def stop(self) -> None:
         """
-        End the kernel.
+        End the kernel, and what still waits for an answer of it.
         """
+        _abandon()
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+
+
+def _abandon() -> None:
+    """
+    Cancel the tasks that an interrupt left half done in the loop under jupyter_client's blocking calls.
+
+    The next such call would take them up again, on closed sockets, and asyncio would print their tracebacks.
+    """
+    loop = ensure_event_loop()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        # gather() takes their errors too, which are all of having been cancelled.
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The headless contract: what pipelines may rely on, from exit codes and streams t
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,16 +15,21 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from click.testing import CliRunner, Result
+from papermill import execute_notebook
 from papermill.cli import papermill
 from support import writes
 
 from runbook_lib.cli import main
+from runbook_lib.errors import WriteFailed
 from runbook_lib.events import Event
 from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.kernel import Kernel
 from runbook_lib.parameters import schema
 from runbook_lib.sandbox import Sandbox
+from runbook_lib.stopping import stoppable
 from runbook_lib.text import inert
 
 pytestmark = pytest.mark.commands
@@ -190,6 +196,28 @@ def test_a_failed_sign_in_is_one_error_and_leaves_nothing(tmp_path: Path, monkey
 
 
 # --- being stopped ------------------------------------------------------------------------------------------------
+
+
+def test_a_notebook_that_is_stopped_leaves_no_task_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Whichever task of the loop the interrupt hits: what asyncio finds unfinished later, it prints with a traceback.
+    """
+    source = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import time\ntime.sleep(60)")])
+    source.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    nbformat.write(source, tmp_path / "slow.ipynb")
+    options: dict[str, Any] = {"engine_name": "runbook", "kernel_name": "python3", "progress_bar": False}
+    for _ in range(3):
+        kernel = Kernel(tmp_path)
+        with pytest.raises(WriteFailed, match="as --timeout says"), stoppable(tmp_path, timeout=4):
+            try:
+                execute_notebook(
+                    str(tmp_path / "slow.ipynb"), str(tmp_path / "out.ipynb"), shared_kernel=kernel, **options
+                )
+            finally:
+                kernel.stop()
+        gc.collect()
+
+    assert [] == [each.getMessage() for each in caplog.records if each.name == "asyncio"]
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

@@ -198,6 +198,21 @@ def test_a_failed_sign_in_is_one_error_and_leaves_nothing(tmp_path: Path, monkey
 # --- being stopped ------------------------------------------------------------------------------------------------
 
 
+def _execute(notebook: Path) -> None:
+    kernel = Kernel(notebook.parent)
+    try:
+        execute_notebook(
+            str(notebook),
+            str(notebook.with_name("out.ipynb")),
+            engine_name="runbook",
+            kernel_name="python3",
+            progress_bar=False,
+            shared_kernel=kernel,
+        )
+    finally:
+        kernel.stop()
+
+
 def test_a_notebook_that_is_stopped_leaves_no_task_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """
     Whichever task of the loop the interrupt hits: what asyncio finds unfinished later, it prints with a traceback.
@@ -205,16 +220,9 @@ def test_a_notebook_that_is_stopped_leaves_no_task_behind(tmp_path: Path, caplog
     source = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import time\ntime.sleep(60)")])
     source.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     nbformat.write(source, tmp_path / "slow.ipynb")
-    options: dict[str, Any] = {"engine_name": "runbook", "kernel_name": "python3", "progress_bar": False}
     for _ in range(3):
-        kernel = Kernel(tmp_path)
         with pytest.raises(WriteFailed, match="as --timeout says"), stoppable(tmp_path, timeout=4):
-            try:
-                execute_notebook(
-                    str(tmp_path / "slow.ipynb"), str(tmp_path / "out.ipynb"), shared_kernel=kernel, **options
-                )
-            finally:
-                kernel.stop()
+            _execute(tmp_path / "slow.ipynb")
         gc.collect()
 
     assert [] == [each.getMessage() for each in caplog.records if each.name == "asyncio"]

@@ -50,7 +50,7 @@ class Progress:
     @property
     def event(self) -> Event:
         """
-        Sum it up: counts, rate, estimated end, waits.
+        Sum it up: counts, rate, estimated end, waits; at the end, how long it took.
         """
         over = self.ended.total()
         rate = over / self.seconds if self.seconds else 0.0
@@ -63,6 +63,8 @@ class Progress:
             "left": f"{(self.total - over) / rate:.0f}" if rate else "?",
             "waited": f"{self.waited:.0f}",
         }
+        if over == self.total:
+            return Event(id="say.progress_over", facts=facts | {"seconds": f"{self.seconds:.0f}"})
         return Event(id="say.progress_rate", facts=facts)
 
 

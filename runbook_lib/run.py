@@ -216,9 +216,9 @@ class Run(Views):
             raise
         self.folder.save_parameters(self.asked)
         form.take()
-        table = render.parameter_values(
-            {name: self.asked.as_dict()[name] for name in form.names}, self.asked.language, only=form.names
-        )
+        values = self.asked.as_dict()
+        told = {name: self._worded(name, values[name]) for name in form.names}
+        table = render.parameter_values(told, self.asked.language, only=form.names)
         said = self._say("say.chosen", count=len(self.chosen), all=len(self.inventory.vms))
         return render.Stack([table, render.Lines([said])])
 
@@ -275,7 +275,7 @@ class Run(Views):
         told = [(each.change, each.outcome, render.failure(each.code, each.message, language)) for each in ended]
         table = self._cut("results", render.results(self._number, told, language))
         raise_failed(ended, self.asked.language)
-        return table
+        return table if self.folder.chained else render.Stack([table, render.Lines([self._say("say.older")])])
 
     def _refuse_before_others(self, plan: Plan, step: Step) -> None:
         """

@@ -47,6 +47,10 @@ def _short(value: object) -> str:
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
+def _last(resource: str) -> str:
+    return resource.rstrip("/").rsplit("/", 1)[-1]
+
+
 class Views(State):
     """
     What a run shows: tables and sentences, made when they are asked for.
@@ -75,10 +79,12 @@ class Views(State):
         """
         Say a parameter's value as people do: of VMs that are given by their ids, the names.
         """
+        if name == "accept_risk" and value:
+            return _short("; ".join(f"{_last(each)}: {reason}" for each, reason in value.items()))
         said = str(value)
         if name != "vm_selector" or not said.lower().startswith("/subscriptions/"):
             return _short(said)
-        names = [each.rstrip("/").rsplit("/", 1)[-1] for each in said.split(",")]
+        names = [_last(each) for each in said.split(",")]
         return self._say("say.by_id", count=len(names), names=_short(", ".join(names)))
 
     def _standing(self) -> list[render.Shown]:
@@ -296,7 +302,7 @@ class Views(State):
             )
             for option, changes in rules.items()
         }
-        return render.options(self.asked.network_option, counts, self.asked.language)
+        return render.options(counts, self.asked.language)
 
     def ranges(self) -> render.Table:
         """

@@ -289,7 +289,8 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "agent": render.findings(world, found, LANGUAGE, only=("agent",)),
         "plan": render.plan(made.steps, EVIL, LANGUAGE),
         "ended": render.plan(made.steps, EVIL, LANGUAGE, failed),
-        "diff": render.diff([*diff(made.steps), *apart], EVIL, LANGUAGE, whole=True),
+        "diff": render.diff([*diff(made.steps), *apart], EVIL, LANGUAGE),
+        "whole diff": render.diff([*diff(made.steps), *apart], EVIL, LANGUAGE, whole=True),
         "notes": Lines(render.notes(made, LANGUAGE)),
         "results": render.results("04", changes, LANGUAGE),
         "vaults": render.vaults(world, project(world, made.changes), ["westeurope"], LANGUAGE),
@@ -298,7 +299,7 @@ def tables(world: Inventory, **asked: Any) -> dict[str, render.Shown]:
         "network": render.network(world, found, LANGUAGE),
         "truth_table": render.truth_table(world, paths, LANGUAGE),
         "effective": render.effective(world, compared, LANGUAGE),
-        "options": render.options("none", {"none": (0, 2), "ip_ranges": (None, 2)}, LANGUAGE),
+        "options": render.options({"none": (0, 2), "ip_ranges": (None, 2)}, LANGUAGE),
         "ranges": render.ranges(with_list, ranges(with_list, machines), LANGUAGE),
         "files": render.files(handed_out, LANGUAGE),
         "rights": render.rights(
@@ -344,7 +345,7 @@ def test_there_is_a_table_here_for_every_function() -> None:
     A new table must be tried with hostile names as well.
     """
     functions = {name for name in render.__all__ if name[0].islower()}
-    tried = {"ended": "plan", "promised": "ending", "agent": "findings"}
+    tried = {"ended": "plan", "promised": "ending", "agent": "findings", "whole diff": "diff"}
 
     sinks, words = {"csv_cell", "escape", "plain"}, {"failure", "failures", "machine", "remedies", "sentence", "why"}
 

@@ -28,7 +28,7 @@ from builders import (
 from runbook_lib import checks, render
 from runbook_lib.conclusion import held_back
 from runbook_lib.parameters import NAMES, Parameters
-from runbook_lib.plan import project
+from runbook_lib.plan import diff, project
 from runbook_lib.records import Agent, Extension, Verdict, VmVerdict, key
 from runbook_lib.render import Table
 
@@ -44,7 +44,7 @@ def cells(table: Table) -> list[dict[str, Any]]:
 
 def test_readiness_says_where_a_vm_stands_and_where_the_plan_takes_it() -> None:
     """
-    With the sentence of what decides.
+    The worst first, with the sentence of what decides.
     """
     world = estate(vm("stuck", agent=None))
     machines = list(world.vms.values())
@@ -53,11 +53,11 @@ def test_readiness_says_where_a_vm_stands_and_where_the_plan_takes_it() -> None:
     verdicts = [VmVerdict(vm=each, verdict=v, decisive=d) for each, (v, d) in checks.verdicts(found).items()]
     table = render.readiness(world, verdicts, {key(each): v for each, (v, _) in then.items()}, found, LANGUAGE)
 
-    assert [("web", "READY", "ENABLED"), ("stuck", "BLOCKED", "BLOCKED")] == [
+    assert "Readiness of 2 selected VMs: 1 BLOCKED, 1 READY" == table.caption
+    assert [("stuck", "BLOCKED", "BLOCKED"), ("web", "READY", "ENABLED")] == [
         (row["vm"], row["verdict"], row["projected"]) for row in cells(table)
     ]
-    assert "The VM runs, but no agent reports." == cells(table)[1]["why"]
-    assert "Readiness of 2 selected VMs" == table.caption
+    assert "The VM runs, but no agent reports." == cells(table)[0]["why"]
 
 
 def test_findings_leave_out_what_passes_by_both_rules() -> None:
@@ -267,6 +267,25 @@ def test_only_where_something_would_be_enabled_a_vm_is_held_back(
     verdict = VmVerdict(vm=vm().id, verdict=Verdict.BLOCKED, decisive=("agent",))
 
     assert expected == held_back(world, verdict, Parameters(undelete=undelete))
+
+
+def test_a_plan_field_by_field_says_once_what_is_the_same() -> None:
+    """
+    By the names that people know; the file for machines has a row and the full id for each.
+    """
+    others = [vm(f"web{number}") for number in range(1, 8)]
+    found = diff(planned(estate(*others)).steps)
+    shown = render.diff(found, "", LANGUAGE)
+    rows = {(row["resource"], row["field"]): row["becomes"] for row in cells(shown)}
+    items = [name for name, field in rows if field == "policy_id"]
+    whole = render.diff(found, "", LANGUAGE, whole=True)
+    named = ", ".join(f"{name} (rg-app)" for name in ("web", "web1", "web2", "web3", "web4"))
+
+    assert [f"protectedItems of rsv-westeurope: {named} and 3 more"] == items
+    assert "rsv-westeurope/defaultpolicy" == rows[items[0], "policy_id"]
+    assert "westeurope" == rows["vaults: rsv-westeurope", "location"]
+    assert "tables/plan-diff.csv" in shown.text()
+    assert 8 == [row["field"] for row in cells(whole)].count("policy_id")
 
 
 def test_what_was_planned_and_not_made_is_a_difference() -> None:

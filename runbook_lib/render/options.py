@@ -15,7 +15,7 @@ from runbook_lib.text import say
 __all__ = ["files", "options", "ranges"]
 
 
-def options(chosen: str, counts: Mapping[str, tuple[int | None, int]], language: str) -> Table:
+def options(counts: Mapping[str, tuple[int | None, int]], language: str) -> Table:
     """
     The guide's advantages and drawbacks of each option, and what it changes here.
 
@@ -25,14 +25,13 @@ def options(chosen: str, counts: Mapping[str, tuple[int | None, int]], language:
     rows = [
         {
             "option": option,
-            "chosen": say("say.yes" if option == chosen else "say.no", language),
             "for_it": say(f"option.{option}.for", language),
             "against_it": say(f"option.{option}.against", language),
             "changes": _changes(option, rules, files, language),
         }
         for option, (rules, files) in counts.items()
     ]
-    columns = ("option", "chosen", "for_it", "against_it", "changes")
+    columns = ("option", "for_it", "against_it", "changes")
     return Table(say("caption.options", language), columns, rows, language)
 
 

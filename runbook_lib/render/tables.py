@@ -55,6 +55,8 @@ _VERDICTS = tuple(Verdict)
 _STATUSES = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.PASS, Status.NOT_NEEDED)
 # Of more VMs than this, the same is said once.
 MANY = 2
+# Of resources that change alike, so many are named.
+MOST_NAMES = 5
 _FINDING = ("check", "status", "guide", "finding", "remedy")
 
 
@@ -108,7 +110,7 @@ def readiness(
     language: str,
 ) -> Table:
     """
-    One row per VM: where it stands, where the plan takes it, and why.
+    One row per VM, the worst first: where it stands, where the plan takes it, and why.
 
     Args:
         then: verdicts on the projected inventory, by key.
@@ -124,8 +126,12 @@ def readiness(
         for each in now
     )
     columns = ("vm", "resource_group", "region", "verdict", "projected", "why")
-    caption = say("caption.readiness", language, count=len(now))
-    return Table(caption, columns, rows, language, ranks=[_VERDICTS.index(each.verdict) for each in now])
+    counted = Counter(each.verdict for each in now)
+    counts = ", ".join(f"{counted[each]} {each.value}" for each in _VERDICTS if counted[each])
+    caption = f"{say('caption.readiness', language, count=len(now))}: {counts}"
+    table = Table(caption, columns, rows, language, ranks=[_VERDICTS.index(each.verdict) for each in now])
+    table.put_worst_first()
+    return table
 
 
 def findings(
@@ -229,29 +235,78 @@ def plan(
     final = irreversible(
         Counter(why for step in steps for change in step.changes for why in change.irreversible), language
     )
-    return Table(" ".join([caption, final]).strip(), columns, rows, language, notes=nothing)
+    return Table(". ".join(filter(None, [caption, final])), columns, rows, language, notes=nothing)
 
 
-def diff(found: Iterable[Difference], caption: str, language: str, *, whole: bool = False) -> Table:
+def diff(found: Sequence[Difference], caption: str, language: str, *, whole: bool = False) -> Table:
     """
-    One row per field that a plan alters: what it is, and what it will be.
+    The fields that a plan alters, before it and by it; what is the same for resources of a kind is said once.
 
     Args:
-        whole: with the full id of each resource, as a file for machines has it.
+        whole: one row per resource and field, with full ids, as a file for machines has it.
     """
+    if whole:
+        every = [
+            {
+                "resource": _short(each.resource),
+                "field": each.field,
+                "is": _value(each.found, language),
+                "becomes": _value(each.expected, language),
+                "id": each.resource,
+            }
+            for each in found
+        ]
+        return Table(caption, ("resource", "field", "is", "becomes", "id"), every, language)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for each in found:
+        kind, parent, name = _placed(each.resource)
+        # The name says it.
+        if (kind, each.field) != ("protectedItems", "source_id"):
+            change = (each.field.removeprefix("terms."), _named(each.found, language), _named(each.expected, language))
+            alike.setdefault((kind, parent, *change), []).append(name)
     rows = [
-        {
-            "resource": _short(each.resource),
-            "field": each.field,
-            "is": _value(each.found, language),
-            "becomes": _value(each.expected, language),
-            "id": each.resource,
-        }
-        for each in found
+        {"resource": _of_kind(kind, parent, names, language), "field": name, "is": old, "becomes": new}
+        for (kind, parent, name, old, new), names in alike.items()
     ]
-    nothing = () if rows else (say("say.nothing_to_do", language),)
-    columns = ("resource", "field", "is", "becomes", "id") if whole else ("resource", "field", "is", "becomes")
-    return Table(caption, columns, rows, language, notes=nothing)
+    told = {
+        "say.nothing_to_do": not rows,
+        "say.alike": any(len(names) > 1 for names in alike.values()),
+    }
+    notes = [say(each, language) for each, holds in told.items() if holds]
+    return Table(caption, ("resource", "field", "is", "becomes"), rows, language, notes=notes)
+
+
+def _of_kind(kind: str, parent: str, names: Sequence[str], language: str) -> str:
+    named = ", ".join(names[:MOST_NAMES])
+    if more := len(names[MOST_NAMES:]):
+        named = say("say.and_more", language, names=named, count=more)
+    return say("say.of_parent" if parent else "say.of_kind", language, kind=kind, parent=parent, names=named)
+
+
+def _placed(resource: str) -> tuple[str, str, str]:
+    """
+    Return a resource's kind, its parent's name if it has one, and its name, as people say it.
+    """
+    levels = resource.partition("/providers/")[2].split("/")[1:]
+    kinds, names = levels[::2], levels[1::2]
+    if not kinds:
+        return ("", "", resource)
+    parent = names[0] if names[1:] else ""
+    # The service's own name for a VM's item: VM;iaasvmcontainerv2;GROUP;NAME.
+    parts = names[-1].split(";")
+    name = f"{parts[3]} ({parts[2]})" if kinds[-1] == "protectedItems" and len(parts) == 4 else names[-1]
+    return kinds[-1], parent, name
+
+
+def _named(value: Any, language: str) -> str:
+    """
+    Show a value as people do: of an ARM id, its names.
+    """
+    said = _value(value, language)
+    if not said.startswith("/subscriptions/"):
+        return said
+    _, parent, name = _placed(said)
+    return f"{parent}/{name}" if parent else name
 
 
 def _short(resource: str) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -233,9 +233,12 @@ class Notebook:
         self.page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
         self.page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
         cells = self.page.locator(f"{PANEL} .jp-CodeCell")
+        self._until(lambda: all(_prompt(cell).isdigit() for cell in cells.all()))
+
+    def _until(self, over: Callable[[], bool]) -> None:
         errors = self.page.locator(f"{PANEL} {ERROR}")
         end = time.monotonic() + PATIENCE
-        while not all(_prompt(cell).isdigit() for cell in cells.all()):
+        while not over():
             if said := errors.all_text_contents():
                 raise AssertionError("\n".join(said))
             _give_up_after(end, "the notebook is still running")
@@ -259,6 +262,23 @@ class Notebook:
         while _prompt(cell) in (before, "*"):
             _give_up_after(end, f"{source} is still running")
         return self.output(source)
+
+    def run_below(self, source: str) -> None:
+        """
+        Choose Run > Run Selected Cell and All Below on the cell after the last that holds *source*, as that cell's
+        output asks for, and wait until they have run.
+
+        Raises:
+            AssertionError: a cell failed, and what it says.
+        """
+        cells = self.page.locator(f"{PANEL} .jp-CodeCell").all()
+        sources = [cell.locator(".jp-InputArea-editor").inner_text() for cell in cells]
+        below = cells[max(place for place, text in enumerate(sources) if source in text) + 1 :]
+        before = [_prompt(cell) for cell in below]
+        below[0].locator(".cm-content").click()
+        self.page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
+        self.page.locator('.lm-Menu-item[data-command="notebook:run-all-below"]').click()
+        self._until(lambda: all(_prompt(cell) not in ("*", old) for cell, old in zip(below, before, strict=True)))
 
     def output(self, source: str) -> Locator:
         """

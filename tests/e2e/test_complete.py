@@ -57,15 +57,15 @@ def _pick(page: Page, search: str) -> None:
 
 def _apply(notebook: Notebook) -> None:
     """
-    Look at the plan, approve it, and apply it.
+    Look at the plan of what was chosen, approve it, apply it, and read again.
     """
-    for cell in ("run.show_plan()", "run.show_diff()", "run.approval()"):
-        notebook.run(cell)
+    notebook.run_below("run.choose(form)")
     notebook.page.locator(f"{PANEL} .rb-approve input").check()
     expect(notebook.output("run.approval()").locator("td, th").filter(has_text=re.compile("^yes$"))).to_be_visible()
     table = notebook.run("run.apply(approval)").locator("table")
     expect(table.locator("caption")).to_contain_text("What was done in step")
     assert {"done"} == set(table.locator("tbody tr td:nth-child(3)").all_text_contents())
+    notebook.run_below("run.apply(approval)")
 
 
 def _accessible(page: Page) -> None:
@@ -86,7 +86,7 @@ def _walk(desk: Desk, artifacts: Path) -> None:
     page = desk.page
 
     def leave(notebook: Notebook) -> None:
-        expect(notebook.run("run.summary()")).to_contain_text("Next")
+        expect(notebook.output("run.summary()")).to_contain_text("Next")
         _accessible(page)
         for width in (1280, 1920):
             notebook.unfold(width)
@@ -98,7 +98,7 @@ def _walk(desk: Desk, artifacts: Path) -> None:
     expect(start.output("run.who()")).to_contain_text("Signed in as operator@sandbox")
     page.locator(f"{PANEL} .rb-vm-selector input").fill("group:rg-shop-prod")
     expect(start.run("run.choose(form)")).to_contain_text("group:rg-shop-prod")
-    start.run("run.readiness()")
+    start.run_below("run.choose(form)")
     leave(start)
 
     vault = desk.follow("01_create_vault")
@@ -145,7 +145,8 @@ def _walk(desk: Desk, artifacts: Path) -> None:
     expect(page.get_by_role("status").filter(has_text="enabled in spite of its verdict")).to_be_visible()
     expect(select.output("run.pick()").locator("caption").last).to_have_text("Chosen VMs: 5 of 43")
     expect(select.run("run.choose(picker)")).to_contain_text(REASON)
-    readiness = select.run("run.readiness()").locator("tbody th")
+    select.run_below("run.choose(picker)")
+    readiness = select.output("run.readiness()").locator("tbody th")
     assert CHOSEN == set(readiness.all_text_contents())
     _apply(select)
     leave(select)
@@ -158,7 +159,6 @@ def _walk(desk: Desk, artifacts: Path) -> None:
     network.run_all()
     page.get_by_label("service_tags: NSG rules by service tag").check()
     network.run("run.choose(form)")
-    network.run("run.options()")
     _apply(network)
     leave(network)
 

@@ -272,7 +272,12 @@ class Run(Views):
             # Also after drift: the next plan must be made on the world as it is.
             self.read_again()
         language = self.asked.language
-        told = [(each.change, each.outcome, render.failure(each.code, each.message, language)) for each in ended]
+        # They end in no order; the plan has one.
+        places = {change.sha256: place for place, change in enumerate(step.changes)}
+        told = [
+            (each.change, each.outcome, render.failure(each.code, each.message, language))
+            for each in sorted(ended, key=lambda each: places[each.change.sha256])
+        ]
         table = self._cut("results", render.results(self._number, told, language))
         raise_failed(ended, self.asked.language)
         return table if self.folder.chained else render.Stack([table, render.Lines([self._say("say.older")])])

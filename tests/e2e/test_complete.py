@@ -60,10 +60,12 @@ def _apply(notebook: Notebook) -> None:
     Look at the plan of what was chosen, approve it, apply it, and read again.
     """
     notebook.run_below("run.choose(form)")
+    planned = notebook.output("run.show_plan()").locator("tbody tr td:nth-child(2)").all_text_contents()
     notebook.page.locator(f"{PANEL} .rb-approve input").check()
     expect(notebook.output("run.approval()").locator("td, th").filter(has_text=re.compile("^yes$"))).to_be_visible()
     table = notebook.run("run.apply(approval)").locator("table")
     expect(table.locator("caption")).to_contain_text("What was done in step")
+    assert planned == table.locator("tbody tr td:nth-child(2)").all_text_contents()
     assert {"done"} == set(table.locator("tbody tr td:nth-child(3)").all_text_contents())
     notebook.run_below("run.apply(approval)")
 

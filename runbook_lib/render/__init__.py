@@ -1,6 +1,6 @@
 """
-What people see, as HTML, text and CSV: `sinks` escapes and lays out, `estate` and `tables` say what each table
-holds. No widgets.
+What people see, as HTML, text and CSV: `sinks` escapes and lays out, the others say what each table holds.
+No widgets.
 """
 
 from runbook_lib.render.catalogue import check_lines
@@ -11,24 +11,19 @@ from runbook_lib.render.options import files, options, ranges
 from runbook_lib.render.report import changes, report
 from runbook_lib.render.rights import precheck, rights
 from runbook_lib.render.sinks import MOST_ROWS, Lines, Shown, Stack, Table, csv_cell, escape, plain
-from runbook_lib.render.tables import (
+from runbook_lib.render.steps import diff, differences, notes, plan, results
+from runbook_lib.render.verdicts import (
     comparison,
-    diff,
-    differences,
     findings,
     held_back,
     network,
-    notes,
-    parameter_values,
-    plan,
     prerequisites,
     readiness,
     remedies,
-    results,
     sentence,
     why,
 )
-from runbook_lib.render.walk import board, candidates, identity, placed, summary
+from runbook_lib.render.walk import board, candidates, identity, parameter_values, placed, summary
 
 __all__ = [
     "MOST_ROWS",

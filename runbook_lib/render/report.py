@@ -14,7 +14,7 @@ from runbook_lib.parameters import schema
 from runbook_lib.records import Change, Plan, Verdict
 from runbook_lib.render.ending import failure, irreversible
 from runbook_lib.render.sinks import Table, escape
-from runbook_lib.render.tables import notes
+from runbook_lib.render.steps import notes
 from runbook_lib.text import say
 
 __all__ = ["changes", "report"]

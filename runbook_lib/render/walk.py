@@ -11,14 +11,14 @@ from typing import Any
 
 from runbook_lib.checks import CATALOGUE
 from runbook_lib.errors import RunbookError
-from runbook_lib.parameters import Parameters, fill_name
+from runbook_lib.parameters import Parameters, fill_name, schema
 from runbook_lib.records import Finding, Inventory, Status, VirtualMachine, VmVerdict, key
 from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table
-from runbook_lib.render.tables import why
+from runbook_lib.render.verdicts import why
 from runbook_lib.text import say
 
-__all__ = ["board", "candidates", "identity", "placed", "summary"]
+__all__ = ["board", "candidates", "identity", "parameter_values", "placed", "summary"]
 
 _LIMITS = frozenset(
     check.id for check in CATALOGUE if check.section == "limitations" and check.effect in ("blocks", "risks")
@@ -154,3 +154,23 @@ def summary(rows: Sequence[tuple[str, str]], language: str) -> Table:
     """
     told = [{"ending": say(f"ending.{name}", language), "said": said} for name, said in rows]
     return Table(say("caption.ending", language), ("ending", "said"), told, language)
+
+
+def parameter_values(values: Mapping[str, Any], language: str, only: Sequence[str] = ()) -> Table:
+    """
+    Every parameter, or those in *only*: its meaning and choices, and the value in *values*, else its default.
+    """
+    rows = [
+        {
+            "parameter": row.name,
+            "type": row.type,
+            "value": values.get(row.name, row.default),
+            "choices": ", ".join(row.choices),
+            "meaning": row.help(language),
+        }
+        for row in schema()
+        if not only or row.name in only
+    ]
+    return Table(
+        say("caption.parameters", language), ("parameter", "type", "value", "choices", "meaning"), rows, language
+    )

@@ -98,7 +98,7 @@ def apply_plan(
         progress.seconds, progress.waited = session.clock() - began, session.limiter.waited - waited
         told(progress)
 
-    sent_before = folder.journal.open_intents()
+    before = folder.ended() | dict.fromkeys(folder.journal.open_intents(), "sent")
     holder = {"caller": session.target.caller, "run": folder.path.name, "since": _stamp()}
     ended: list[Applied] = []
     observed: Inventory | None = None
@@ -118,7 +118,7 @@ def apply_plan(
                 step,
                 broken,
                 refused,
-                sent_before,
+                before,
                 asked.max_errors,
                 lambda count: tell(None, count),
             )

@@ -14,7 +14,18 @@ from typing import Any
 
 from runbook_lib.records import Change, Plan, key, resource_group_of, subscription_of
 
-__all__ = ["MOST", "NEEDS", "Right", "allowed", "custom_role", "needed", "resources_of", "roles_for", "scopes_of"]
+__all__ = [
+    "MOST",
+    "NEEDS",
+    "Right",
+    "allowed",
+    "custom_role",
+    "groups_of",
+    "needed",
+    "resources_of",
+    "roles_for",
+    "subscriptions_of",
+]
 
 Permissions = Sequence[Mapping[str, Any]]
 # How many resources are asked about one by one, where their group does not grant what is needed: each costs a call.
@@ -68,12 +79,25 @@ class Right:
     granted: bool | None
 
 
-def scopes_of(plan: Plan) -> tuple[str, ...]:
+def subscriptions_of(plan: Plan) -> tuple[str, ...]:
     """
-    List the scopes at which the plan needs rights, each once: subscriptions and groups, for one answer tells of all in
-    them.
+    List the subscriptions in which the plan needs rights, each once: what is granted there holds in all their groups.
     """
-    return tuple(dict.fromkeys(scope for _, _, scope, _ in _needs(plan)))
+    return tuple(dict.fromkeys(_above(scope) for _, _, scope, _ in _needs(plan)))
+
+
+def groups_of(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[str, ...]:
+    """
+    List the resource groups that may have a role of their own: those whose subscription does not grant all that is
+    needed there.
+    """
+    return tuple(
+        dict.fromkeys(
+            scope
+            for _, action, scope, _ in _needs(plan)
+            if scope != _above(scope) and not _granted(permissions, scope, action)
+        )
+    )
 
 
 def resources_of(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[str, ...]:
@@ -91,7 +115,7 @@ def resources_of(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[st
 
 def needed(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[Right, ...]:
     """
-    Hold what the plan needs against what the caller has, at groups first and then at their resources.
+    Hold what the plan needs against what the caller has: at subscriptions, their groups, and the resources in these.
 
     Args:
         permissions: by key of the scope, as ARM answers them; without those that could not be read.
@@ -109,8 +133,15 @@ def needed(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[Right, .
 
 
 def _granted(permissions: Mapping[str, Permissions], scope: str, action: str) -> bool | None:
-    own = permissions.get(key(scope))
+    # Roles are inherited (Azure RBAC, scope).
+    above, own = permissions.get(key(_above(scope)), ()), permissions.get(key(scope))
+    if any(allowed(each, action) for each in above):
+        return True
     return None if own is None else any(allowed(each, action) for each in own)
+
+
+def _above(scope: str) -> str:
+    return f"/subscriptions/{subscription_of(scope)}"
 
 
 def allowed(permission: Mapping[str, Any], action: str) -> bool:

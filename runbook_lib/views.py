@@ -19,7 +19,7 @@ from runbook_lib.parameters import schema
 from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import Plan, Status, Unread, Verdict, key
 from runbook_lib.render import pictures
-from runbook_lib.rights import MOST, Right, custom_role, needed, resources_of, scopes_of
+from runbook_lib.rights import MOST, Right, custom_role, groups_of, needed, resources_of, subscriptions_of
 from runbook_lib.scripts import files
 from runbook_lib.state import State
 
@@ -219,17 +219,20 @@ class Views(State):
         Returns:
             The rights, what could not be read, and how many resources were not asked about one by one.
         """
-        permissions, unread = read_permissions(self.session, scopes_of(plan))
-        single = resources_of(plan, permissions)
+        permissions, closed = read_permissions(self.session, subscriptions_of(plan))
+        groups, dim = read_permissions(self.session, groups_of(plan, permissions))
+        single = resources_of(plan, permissions | groups)
         own, dark = read_permissions(self.session, single[:MOST])
-        found = needed(plan, permissions | own)
+        found = needed(plan, permissions | groups | own)
         role = self.folder.path / "custom-role.json"
         if any(right.granted is False for right in found):
             name, description = self._say("say.rights_role_name"), self._say("say.rights_role_description")
             evidence.write_json(role, custom_role(found, name, description))
         else:
             role.unlink(missing_ok=True)
-        return found, (*unread, *dark), len(single[MOST:])
+        # Whoever has roles in groups alone may be told nothing at their subscription, and needs nothing there.
+        wanted = {right.scope for right in found}
+        return found, (*(each for each in closed if each.scope in wanted), *dim, *dark), len(single[MOST:])
 
     def precheck(self) -> render.Table:
         """

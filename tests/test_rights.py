@@ -227,6 +227,37 @@ def test_a_contributor_lacks_nothing(make_run: RunMaker, contoso: Sandbox) -> No
     assert not (Path(run.folder.name) / "custom-role.json").exists()
 
 
+def test_one_answer_tells_of_all_groups_of_a_subscription(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    What is granted there is inherited, so that the calls do not grow with the groups.
+    """
+    _as(contoso, CONTRIBUTOR)
+    run = make_run(subscription_ids=[PRODUCTION])
+    groups = {change.target.split("/")[4] for change in run.plan.changes if "/resourceGroups/" in change.target}
+    since = contoso.requests()[-1]["seq"]
+    run.rights()
+
+    assert 1 < len(groups)
+    assert [f"{SCOPE}/providers/Microsoft.Authorization/permissions"] == [
+        each["path"] for each in contoso.requests(since) if each["path"].endswith("/permissions")
+    ]
+
+
+def test_roles_in_groups_alone_are_enough_where_the_subscription_tells_nothing(
+    make_run: RunMaker, contoso: Sandbox
+) -> None:
+    """
+    Nothing is called unread that nobody needs.
+    """
+    _as(contoso, CONTRIBUTOR)
+    own = "/subscriptions/[^/]*/providers/Microsoft.Authorization/permissions$"
+    contoso.fault(Fault(path=own, status=403, code="AuthorizationFailed", message="no"))
+    table = make_run(vm_selector="name:file01", subscription_ids=[PRODUCTION]).rights()
+
+    assert {"yes"} == {row["granted"] for row in table.frame.to_dict("records")}
+    assert "Could not be read" not in table.text()
+
+
 def test_permissions_that_cannot_be_read_are_unknown(make_run: RunMaker, contoso: Sandbox) -> None:
     """
     The table says so, and why; nothing is called missing.

@@ -257,6 +257,23 @@ def test_discovery_holds_nothing_back(make_run: RunMaker, contoso: Sandbox) -> N
     assert ({"failed": 4}, {"done": 7}) == (outcomes(ended, "discover"), outcomes(ended))
 
 
+def test_what_was_discovered_is_not_discovered_again_when_a_run_goes_on(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    It leaves nothing to be read back: the journal tells that it was done.
+    """
+    contoso.fault(Fault(method="PUT", path=ITEM, status=400, code="BMSUserErrorX", times=1))
+    run = make_run(vm_selector=WAVE)
+    plan = run.plan
+    run.folder.save_plan(plan)
+    first, second = run.apply_plan(plan, ALL), run.apply_plan(plan, ALL)
+    sent = [each["path"] for each in contoso.requests() if each["path"].lower().endswith("/refreshcontainers")]
+
+    assert {"failed": 1, "done": 6} == outcomes(first)
+    assert {"adopted": 6, "done": 1} == outcomes(second)
+    assert ({"done": 4}, {"adopted": 4}) == (outcomes(first, "discover"), outcomes(second, "discover"))
+    assert 4 == len(sent)
+
+
 def test_progress_tells_what_was_sent_and_what_ended(make_run: RunMaker) -> None:
     """
     Counts, and the time on the target's clock.

@@ -251,31 +251,37 @@ class Batch:
         due = [each for each in self._flying if each.due <= now]
         self._flying = [each for each in self._flying if each.due > now]
         hidden = []
-        seen = self._listed(due, pool)
+        lists = self._listed(due, pool)
         for each in due:
-            if (world := seen.get(key(each.change.target))) and is_done(world, each.change):
+            listed = lists.get(vault_of(each.change))
+            world = listed and listed.get(key(each.change.target))
+            if world and is_done(world, each.change):
                 yield _done(each)
+            elif each.state == "lost" and listed is not None and world is None:
+                # The list has told it already.
+                yield self._again(each)
             else:
                 hidden.append(each)
         yield from pool.map(self._check, hidden[:MOST_ASKED])
         for each in hidden[MOST_ASKED:]:
             yield replace(each, due=now + LOOK)
 
-    def _listed(self, due: Sequence[_Flight], pool: ThreadPoolExecutor) -> dict[str, Inventory]:
+    def _listed(self, due: Sequence[_Flight], pool: ThreadPoolExecutor) -> dict[str, dict[str, Inventory]]:
         """
-        List the protected items of the vaults in which several changes are due.
+        List the protected items of the vaults in which several changes are due, by vault and key of the item.
         """
         vaults = Counter(vault for each in due if (vault := vault_of(each.change)))
         several = [vault for vault, count in vaults.items() if count > 1]
 
-        def look(vault: str) -> dict[str, Inventory]:
+        def look(vault: str) -> dict[str, Inventory] | None:
             try:
                 return items_of(self._session, self._world, vault)
             except ArmError:
                 # Each operation is asked for by itself then.
-                return {}
+                return None
 
-        return {item: world for found in pool.map(look, several) for item, world in found.items()}
+        lists = zip(several, pool.map(look, several), strict=True)
+        return {vault: found for vault, found in lists if found is not None}
 
     def _check(self, flight: _Flight) -> Applied | _Flight:
         session = self._session

@@ -4,10 +4,11 @@ What of a step may be sent, and in which order: nothing on a world that moved, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from runbook_lib.arm.apply.batch import Applied, Batch
+from runbook_lib.arm.apply.readback import leaves_trace
 from runbook_lib.arm.session import Session
 from runbook_lib.errors import Drift, PlanRefused
 from runbook_lib.plan import is_done, moved, plan_digest
@@ -43,7 +44,7 @@ def apply_step(
     step: Step,
     broken: Mapping[str, str],
     refused: Mapping[str, str],
-    sent_before: Set[str],
+    before: Mapping[str, str],
     max_errors: int,
     sent: Callable[[int], None],
 ) -> Iterator[Applied]:
@@ -55,7 +56,7 @@ def apply_step(
     Args:
         broken: outcome of what did not come to be in earlier steps, by key of its target.
         refused: why a change may not be sent any more, by the key of its target.
-        sent_before: digests of changes that an earlier try may have sent.
+        before: how changes ended in earlier tries, by their digest; `sent` where nobody knows.
         max_errors: how many changes may fail before no more are sent.
         sent: called with how many more were sent.
 
@@ -65,11 +66,12 @@ def apply_step(
     _check_world(observed, step, broken)
     batch = Batch(session, observed, max_errors, sent)
     missing = dict(broken)
+    sent_before = {digest for digest, outcome in before.items() if outcome == "sent"}
     for level in _levels(step.changes):
         going: list[Change] = []
         kept: list[Applied] = []
         for change in level:
-            ended = _kept_back(observed, change, missing, refused)
+            ended = _kept_back(observed, change, missing, refused, before)
             if ended is None or (change.sha256 in sent_before and _is_coming(observed, change)):
                 going.append(change)
             else:
@@ -107,12 +109,16 @@ def _is_coming(observed: Inventory, change: Change) -> bool:
 
 
 def _kept_back(
-    observed: Inventory, change: Change, missing: Mapping[str, str], refused: Mapping[str, str]
+    observed: Inventory,
+    change: Change,
+    missing: Mapping[str, str],
+    refused: Mapping[str, str],
+    before: Mapping[str, str],
 ) -> Applied | None:
     """
     Say how a change ended that is not to be sent; None for one that is.
     """
-    if is_done(observed, change):
+    if is_done(observed, change) or (not leaves_trace(change) and before.get(change.sha256) in ("done", "adopted")):
         return Applied(change=change, outcome="adopted")
     if why := refused.get(key(change.target)):
         return Applied(change=change, outcome="failed", code="VerdictChanged", message=why)

@@ -110,7 +110,14 @@ def apply_plan(
     with leased(state_path() / "leases", session.place, _written(steps), holder):
         for step in steps:
             observed = observed or read_inventory(session, asked, sought)
-            broken = {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
+            broken = {
+                key(change.target): before[change.sha256]
+                for earlier in kept.steps
+                for change in earlier.changes
+                if earlier.number not in numbers
+                and before.get(change.sha256, "done") not in ("done", "adopted")
+                and not is_done(observed, change)
+            } | {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
             refused = _refused(observed, asked, step)
             tried = apply_step(
                 session,

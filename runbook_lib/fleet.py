@@ -147,8 +147,11 @@ def run_fleet(
                 evidence.write_json(_origin(each, out), _estate_of(each))
         started = {executor.submit(run_target, each, str(out), shared): each for each in going}
         try:
-            with stoppable(out):
-                rows = {each.name: row for each, row in _ended(started, out, progress)}
+            rows: dict[str, FleetRow] = {}
+            with stoppable(out) as check:
+                for each, row in _ended(started, out, progress):
+                    rows[each.name] = row
+                    check()
         except WriteFailed as error:
             for future in started:
                 future.cancel()

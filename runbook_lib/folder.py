@@ -63,34 +63,45 @@ def runs_home() -> Path:
     return Path(named) if named else state_path() / "runs"
 
 
-def open_folder(named: str, *, new: bool) -> RunFolder:
+def open_folder(named: str, *, new: bool = False, last: bool = False) -> RunFolder:
     """
     Open the run folder *named*; without a name a new one, or in JupyterLab that of the open run.
 
     Args:
-        new: whether an unnamed run starts afresh, as `00_start` does.
+        new: whether an unnamed run starts afresh, whatever run is open.
+        last: whether it is opened to end a run: none begins there.
 
     Raises:
         InvalidParameters: the folder cannot be used, or its run is sealed: more work would void the seal.
     """
-    if named:
-        folder = RunFolder(Path(named))
-        if folder.sealed:
-            raise InvalidParameters("run_sealed", name="run_dir", resource=named)
-        return folder
     home = runs_home()
     pointer = home / "open-run"
+    if named:
+        folder = RunFolder(Path(named))
+        folder.check_open()
+        _remember(pointer, str(folder.path.resolve()))
+        return folder
     # Only a person in JupyterLab goes on from notebook to notebook: two jobs must never share a run by accident.
     if not new and interactive() and pointer.exists():
         folder = RunFolder(home / pointer.read_text(encoding="utf-8").strip())
+        if last:
+            # What it was sealed with stays on screen.
+            folder.check_open()
         if not folder.sealed:
             return folder
-    home.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = RunFolder(home / f"{stamp}-{os.urandom(3).hex()}")
-    if interactive():
-        pointer.write_text(folder.path.name, encoding="utf-8")
+    _remember(pointer, folder.path.name)
     return folder
+
+
+def _remember(pointer: Path, run: str) -> None:
+    """
+    Note which run is open, for the notebooks that are opened after this one.
+    """
+    if interactive():
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        pointer.write_text(run, encoding="utf-8")
 
 
 def interactive() -> bool:
@@ -138,6 +149,16 @@ class RunFolder:
         """
         return (self.path / ATTESTATION).exists()
 
+    def check_open(self) -> None:
+        """
+        Refuse to go on with a run that is sealed.
+
+        Raises:
+            InvalidParameters: more work would void the seal.
+        """
+        if self.sealed:
+            raise InvalidParameters("run_sealed", name="run_dir", resource=self.name)
+
     @property
     def chained(self) -> bool:
         """
@@ -172,20 +193,24 @@ class RunFolder:
         Whether the run was walked through, its plan approved, and not all of it applied: that plan is to go on.
         """
         walked = set(NOTEBOOKS[:-1]) <= set(self.state()["visited"])
-        return (
-            walked and self.plan() is not None and any(each["entry"] == "approved" for each in self.journal.entries())
-        )
+        return walked and self.plan() is not None and self._last_noted("approved", "planned")[0] == "approved"
+
+    def _last_noted(self, *entries: str) -> tuple[str, str]:
+        """
+        Return the last journal entry of these, and the digest of the plan that it is about; nothing of both else.
+        """
+        found = [(each["entry"], each["plan"]) for each in self.journal.entries() if each["entry"] in entries]
+        return found[-1] if found else ("", "")
 
     def check_approved(self) -> None:
         """
-        Refuse a plan that is not the one that was given or approved last: its digest can be worked out by anybody.
+        Refuse a plan that is not the one that was given or noted last: its digest can be worked out by anybody.
 
         Raises:
             PlanRefused: it was edited since.
         """
         plan = self.plan()
-        approved = [each["plan"] for each in self.journal.entries() if each["entry"] == "approved"]
-        last = approved[-1] if approved else self.state().get("given")
+        last = self._last_noted("approved", "planned")[1] or self.state().get("given")
         if plan is not None and last and plan.digest != last:
             raise PlanRefused("plan_approved", resource=self.name, found=plan.digest, approved=last)
 
@@ -208,16 +233,30 @@ class RunFolder:
         """
         return self.plan() if self.state().get("given") else None
 
-    def visit(self, notebook: str) -> None:
+    def visit(self, notebook: str, cell: Mapping[str, Any]) -> None:
         """
-        Note that *notebook* was opened.
+        Note that *notebook* was opened, and the values in its parameters cell that differ from their defaults.
         """
+        self.check_open()
         state = self.state()
         state["visited"][notebook] = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "supervised": os.environ.get(SUPERVISED) == "1",
+            "cell": dict(cell),
         }
         write_json(self.path / "run.json", state)
+
+    def cell(self, notebook: str) -> dict[str, Any]:
+        """
+        Return what *notebook*'s parameters cell said when it was opened last.
+        """
+        return dict(self.state()["visited"].get(notebook, {}).get("cell", {}))
+
+    def has_chosen(self, parameter: str) -> bool:
+        """
+        Tell whether a parameters cell of this run gave *parameter* another value than its default.
+        """
+        return any(parameter in each.get("cell", {}) for each in self.state()["visited"].values())
 
     @property
     def complete(self) -> bool:
@@ -237,8 +276,19 @@ class RunFolder:
         """
         Keep the values for the next notebook; not the folder's own place, and never a leave to write.
         """
+        self.check_open()
         kept = {name: value for name, value in asked.as_dict().items() if name not in ("run_dir", "apply")}
         write_json(self.path / "parameters.json", kept)
+
+    def put_back(self, values: Mapping[str, Any]) -> None:
+        """
+        Take back parameters that nothing can be done with, for those that there were before.
+        """
+        self.check_open()
+        if values:
+            write_json(self.path / "parameters.json", dict(values))
+        else:
+            (self.path / "parameters.json").unlink(missing_ok=True)
 
     def inventory(self, which: str) -> Inventory | None:
         """
@@ -251,6 +301,7 @@ class RunFolder:
         """
         Keep an inventory.
         """
+        self.check_open()
         path = (self.path / f"inventory-{which}.json").resolve()
         write_json(path, inventory)
         _hold(path, inventory)
@@ -259,6 +310,7 @@ class RunFolder:
         """
         Keep the files that the run hands out, by name, in place of those of an earlier try.
         """
+        self.check_open()
         place = self.path / "files"
         place.mkdir(exist_ok=True)
         for old in place.iterdir():
@@ -273,6 +325,7 @@ class RunFolder:
         """
         Keep a whole table as CSV, in place of that of an earlier try.
         """
+        self.check_open()
         self._tables.mkdir(exist_ok=True)
         table.write_csv(self._tables / f"{name}.csv")
 
@@ -306,6 +359,17 @@ class RunFolder:
         """
         Keep the plan; changes of an earlier one that were tried stay on record before those of the new one.
         """
+        self.check_open()
+        whole = self.merged(plan)
+        path = (self.path / "plan.json").resolve()
+        # A line for each change.
+        write_json(path, whole, depth=4)
+        _hold(path, whole)
+
+    def merged(self, plan: Plan) -> Plan:
+        """
+        Return *plan* with the changes of the one that is kept that were tried, before those of its own.
+        """
         tried = self.ended().keys() | self.journal.open_intents()
         earlier = self.plan()
         steps = {step.number: step for step in plan.steps}
@@ -319,11 +383,7 @@ class RunFolder:
                 steps[step.number] = Step(number=step.number, changes=merged, world=world, digest=digest(world))
         ordered = tuple(steps[number] for number in sorted(steps))
         made = replace(plan, steps=ordered)
-        whole = replace(made, digest=plan_digest(made)) if earlier else plan
-        path = (self.path / "plan.json").resolve()
-        # A line for each change.
-        write_json(path, whole, depth=4)
-        _hold(path, whole)
+        return replace(made, digest=plan_digest(made)) if earlier else plan
 
     def results(self) -> dict[str, dict[str, Any]]:
         """

@@ -40,39 +40,49 @@ def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
     """
     Open the run that a notebook belongs to: the first code cell of each notebook.
 
-    A parameter that differs from its default is taken from the notebook; else the run folder's value counts, so that
-    what was chosen in one notebook is the default of the next. Where nothing else is said, a translated notebook that
-    somebody has open speaks its own language.
+    A parameter counts as the notebook's cell has it when that was edited since the run last saw it; else the run
+    folder's value does, so that what was chosen, by a click or in another notebook, is the default from then on. A
+    notebook that somebody has open speaks its own language, unless a parameters cell chose one.
 
     Args:
         notebook: name of the notebook, such as `01_create_vault`.
         namespace: the notebook's `globals()`, where its parameters cell put them.
 
     Raises:
-        InvalidParameters: a value breaks a rule; nothing was sent.
+        InvalidParameters: a value breaks a rule, and nothing was sent; or it selects nothing. Neither is kept.
     """
     given = {name: namespace[name] for name in NAMES if name in namespace}
     defaults = {row.name: row.default for row in schema()}
     named = os.environ.get(GIVEN, "").split(",")
+    cell = {name: v for name, v in given.items() if v != defaults[name] and name not in ("run_dir", "apply")}
     if "language" not in named and given.get("language") == defaults["language"]:
         given["language"] = opened_language() or defaults["language"]
     speak(given.get("language"))
-    folder = open_folder(str(given.get("run_dir", "")), new=False)
-    stored = folder.parameters()
-    elsewhere = bool(stored) and stored["target"] != given.get("target", stored["target"])
-    if elsewhere and notebook == NOTEBOOKS[0] and not given.get("run_dir"):
+    folder = open_folder(str(given.get("run_dir", "")), last=notebook == NOTEBOOKS[-1])
+    stored, seen = folder.parameters(), folder.cell(notebook)
+    said = {n: v for n, v in given.items() if n not in stored or n in named or v != seen.get(n, defaults[n])}
+    if interactive() and "language" in given and not folder.has_chosen("language"):
+        said["language"] = given["language"]
+    if stored and said.get("target", stored["target"]) != stored["target"]:
+        if notebook != NOTEBOOKS[0] or given.get("run_dir"):
+            raise InvalidParameters("target_conflict", name="target", resource=folder.name, target=stored["target"])
         # Another target is another run; the first notebook is where it begins.
         folder = open_folder("", new=True)
-        stored = folder.parameters()
-    if stored and stored["target"] != given.get("target", stored["target"]):
-        raise InvalidParameters("target_conflict", name="target", resource=folder.name, target=stored["target"])
-    values = stored | {n: v for n, v in given.items() if n not in stored or n in named or v != defaults[n]}
+        stored, said = {}, given
+    values = stored | said
     speak(values.get("language"))
-    asked = build(values | {"run_dir": folder.name})
-    run = Run(folder, asked)
-    run.declared = tuple(name for name in given if name not in ("target", "run_dir", "language", "apply"))
+    run = Run(folder, build(values | {"run_dir": folder.name}))
     run.inherited = {name: value for name, value in stored.items() if name in given and values[name] != given[name]}
-    run.arrive(notebook)
+    run.cell = cell
+    edited = any(value != stored.get(name) for name, value in said.items())
+    try:
+        run.arrive(notebook)
+        if edited and run.inventory.vms:
+            select(run.inventory, run.asked)
+    except RunbookError:
+        if edited:
+            folder.put_back(stored)
+        raise
     return run
 
 
@@ -92,8 +102,17 @@ class Run(Views):
         """
         previews = {"vault_name": self._placed, "policy_name": self._named_policy, "vm_selector": self._selected}
         preview = next((show for name, show in previews.items() if name in names), None)
-        form = ui.Form(self.asked, names, offers(self.inventory, self.chosen, self.asked), preview)
+        form = ui.Form(self.asked, names, offers(self.inventory, self._chosen_or_none(), self.asked), preview)
         return self._asking(names, form)
+
+    def _chosen_or_none(self) -> tuple[VirtualMachine, ...]:
+        """
+        Return the selected VMs, and none where the selection is what has to be mended.
+        """
+        try:
+            return self.chosen
+        except RunbookError:
+            return ()
 
     def _asking(self, names: tuple[str, ...], widget: _Asking) -> _Asking:
         """
@@ -146,7 +165,7 @@ class Run(Views):
             for each in verdicts
             if each.accepted_risk or held_back(self.inventory, each, everything)
         }
-        ids, chosen = [each.vm for each in verdicts], [vm.id for vm in self.chosen]
+        ids, chosen = [each.vm for each in verdicts], [vm.id for vm in self._chosen_or_none()]
         given, language = self.asked.as_dict(), self.asked.language
         picker = ui.Picker(table, ids, chosen, held, given, language, live=not self.folder.chained)
         return self._asking(picker.names, picker)
@@ -197,20 +216,22 @@ class Run(Views):
     def choose(self, form: ui.Form | ui.Picker) -> render.Stack:
         """
         Take the values of a form, or the VMs that were picked, as parameters of this run and of the notebooks that
-        follow.
+        follow; what was decided in other notebooks since this one was opened stays decided.
 
         Raises:
-            InvalidParameters: a value breaks a rule; the parameters stay as they were.
+            InvalidParameters: a value breaks a rule, or the run is sealed; the parameters stay as they were.
         """
+        self.folder.check_open()
         if isinstance(form, ui.Picker) and not form.chosen:
             raise InvalidParameters("nothing_picked", name="vm_selector")
-        earlier, self.asked = self.asked, build(self.asked.as_dict() | form.values)
+        earlier, self.asked = self.asked, build(self.asked.as_dict() | self.folder.parameters() | form.values)
         try:
             if self._lacks_something or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
                 # Another selection needs other reads: subscriptions, and single instance views.
                 self.read_again()
             # Also where nothing is read anew: a selection of nothing must not become this run's.
             select(self.inventory, self.asked)
+            self._refuse_unplannable(form.names)
         except RunbookError:
             self.asked = earlier
             raise
@@ -222,25 +243,34 @@ class Run(Views):
         said = self._say("say.chosen", count=len(self.chosen), all=len(self.inventory.vms))
         return render.Stack([table, render.Lines([said])])
 
+    def _refuse_unplannable(self, names: Sequence[str]) -> None:
+        """
+        Raises:
+            InvalidParameters: one of these parameters makes no plan: a name is too long with one of the regions in it.
+        """
+        try:
+            _ = self.plan
+        except InvalidParameters as error:
+            if any(each.facts.get("name") in names for each in (error, *error.problems)):
+                raise
+
     def approval(self) -> ui.Approval:
         """
-        Ask for approval of this step's plan; parameter `apply` is its initial value.
+        Ask for approval of this step's plan as it was shown last; parameter `apply` is its initial value.
+
+        Raises:
+            PlanRefused: what is planned now was not on screen.
         """
-        return ui.Approval(self.asked.apply, digest(self.plan.step(self._number)), self.asked.language)
+        step = digest(self.plan.step(self._number))
+        if step != self._on_screen.get(self.notebook):
+            raise PlanRefused("not_shown", step=self._number)
+        return ui.Approval(self.asked.apply, step, self.asked.language)
 
     def sealing(self) -> ui.Approval:
         """
         Ask whether the run is to end here; the box is ticked where nothing that was planned is left.
         """
         return ui.Approval(not self._unwritten(), self.plan.digest, self.asked.language, "sealing")
-
-    def _unwritten(self) -> list[str]:
-        """
-        List the numbers of the steps with changes that somebody who sits before the screen has not had made.
-        """
-        if self.folder.chained or not interactive():
-            return []
-        return [name[:2] for name in NOTEBOOKS if self._counted(name[:2])[2]]
 
     # --- what is done --------------------------------------------------------------------------------------------
 
@@ -253,15 +283,16 @@ class Run(Views):
             WriteFailed: some changes did not succeed.
         """
         if not approval.value:
-            later = self.folder.chained and self.folder.applies
-            return render.Lines([self._say("say.applied_later" if later else "say.planned_only")])
+            return self._unapproved()
+        self.folder.check_open()
+        self._refuse_stale()
         from runbook_lib.applying import raise_failed
 
         plan = self.plan
         step = plan.step(self._number)
         self._refuse_open()
         if not step.changes:
-            return render.Lines([self._say("say.nothing_left", step=self._number)])
+            return self._unapproved()
         if digest(step) != approval.step:
             raise PlanRefused("not_shown", step=self._number)
         self._refuse_before_others(plan, step)
@@ -282,14 +313,44 @@ class Run(Views):
         raise_failed(ended, self.asked.language)
         return table if self.folder.chained else render.Stack([table, render.Lines([self._say("say.older")])])
 
+    def _unapproved(self) -> render.Shown:
+        """
+        Show what was done in this step before, if anything was, and say what is left to be approved.
+        """
+        if self.folder.chained and self.folder.applies:
+            return render.Lines([self._say("say.applied_later")])
+        language, results, saved = self.asked.language, self.folder.results(), self.folder.plan()
+        told = [
+            (change, entry["outcome"], render.failure(entry.get("code", ""), entry.get("message", ""), language))
+            for change in (saved.step(self._number).changes if saved else ())
+            if (entry := results.get(change.sha256))
+        ]
+        left = self._counted(self._number)[2]
+        if not told:
+            return render.Lines([self._say("say.planned_only" if left else "say.nothing_to_do")])
+        said = self._say("say.planned_more", count=left) if left else self._say("say.nothing_left", step=self._number)
+        table = self._cut("results", render.results(self._number, told, language))
+        return render.Stack([table, render.Lines([said])])
+
+    def _refuse_stale(self) -> None:
+        """
+        Raises:
+            PlanRefused: something was decided in another notebook since this one was opened.
+        """
+        own = self.asked.as_dict()
+        moved = [name for name, value in self.folder.parameters().items() if own[name] != value]
+        if moved:
+            raise PlanRefused("moved_on", step=self._number, names=", ".join(moved))
+
     def _refuse_before_others(self, plan: Plan, step: Step) -> None:
         """
         Raises:
             PlanRefused: the step rests on something that an earlier one is still to make.
         """
-        needed = {key(each) for change in step.changes for each in change.reads}
+        needed, ended = {key(each) for change in step.changes for each in change.reads}, self.folder.ended()
         for earlier in plan.steps:
-            waiting = [change for change in earlier.changes if key(change.target) in needed]
+            # What was tried and failed keeps only that from being tried which rests on it.
+            waiting = [each for each in earlier.changes if key(each.target) in needed and each.sha256 not in ended]
             if earlier.number < step.number and waiting:
                 raise PlanRefused("step_before", step=step.number, earlier=earlier.number, count=len(earlier.changes))
 
@@ -344,8 +405,8 @@ class Run(Views):
         Read again, but for a chain that only plans, compare with before, and write the outcome: the last step of every
         run.
         """
-        if self.folder.plan() is None:
-            self.folder.save_plan(self.plan)
+        self.folder.check_open()
+        self._keep_plan()
         if not self.folder.chained or self.folder.applies or self.folder.ended():
             self.read_again()
         elif self.folder.inventory("after") is None:
@@ -354,6 +415,16 @@ class Run(Views):
         self._read_back()
         rights, *_ = self._held_rights(self.folder.plan() or self.plan)
         return conclude(self.folder, self.asked, self.before, self.inventory, self.differences(), rights)
+
+    def _keep_plan(self) -> None:
+        """
+        Keep the plan of the whole run, if it is not the one that is kept.
+        """
+        saved, whole = self.folder.plan(), self._whole_plan
+        if saved is None or saved.digest != whole.digest:
+            self.folder.save_plan(whole)
+            if saved is not None:
+                self.folder.journal.note("planned", plan=whole.digest)
 
     def _read_back(self) -> None:
         """
@@ -394,6 +465,7 @@ class Run(Views):
             return render.Lines([self._say("say.not_sealing", steps=", ".join(self._unwritten()))])
         if self.folder.chained:
             return render.Lines([self._say("say.sealed_later")])
+        self.folder.check_open()
         signer = evidence.signer()
         digest = close(self.folder, signer)
         key = signer.public_key.keyid if signer else ""

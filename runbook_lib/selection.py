@@ -49,6 +49,8 @@ def _select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ..
         raise InvalidParameters("vm_missing", name="vm_selector", value=missing[0])
     if not chosen and (blind := [gap.scope for gap in inventory.unread if gap.what == VMS]):
         raise RunbookError("vms_unread", resource=", ".join(blind))
+    if not inventory.vms:
+        raise InvalidParameters("no_vms", name="subscription_ids", count=len(inventory.subscriptions))
     if not chosen:
         facts: dict[str, Any] = {"name": "vm_selector", "value": asked.vm_selector, "count": len(inventory.vms)}
         if asked.location:

@@ -42,8 +42,10 @@ class State:
         self.asked = asked
         self.notebook = ""
         self.inherited: dict[str, Any] = {}
-        # The parameters of the notebook that is being worked on.
-        self.declared: tuple[str, ...] = ()
+        # What the parameters cell of the notebook that is being worked on says, where that is not the default.
+        self.cell: dict[str, Any] = {}
+        # By notebook, the digest of the step whose plan was shown last.
+        self._on_screen: dict[str, str] = {}
         # What asks for parameters, by notebook and by the names of these.
         self._widgets: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._after: Inventory | None = None
@@ -56,7 +58,7 @@ class State:
         self.notebook = notebook
         if self.folder.inventory("before") is not None and (notebook == NOTEBOOKS[0] or self._lacks_something):
             self.read_again()
-        self.folder.visit(notebook)
+        self.folder.visit(notebook, self.cell)
 
     @cached_property
     def session(self) -> Session:
@@ -144,6 +146,17 @@ class State:
     @cached_property
     def _given(self) -> Plan | None:
         return self.folder.given_plan()
+
+    @property
+    def _whole_plan(self) -> Plan:
+        """
+        The plan of the whole run: what was tried, and what is planned by the parameters as they stand; in a chain, the
+        one that it made.
+        """
+        saved = self.folder.plan()
+        if saved is None:
+            return self.plan
+        return saved if self.folder.chained or self.folder.sealed else self.folder.merged(self.plan)
 
     @property
     def projected(self) -> Inventory:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ def stoppable(place: Path, timeout: float | None = None) -> Iterator[Callable[[]
 
     Yields:
         What the block calls now and then. A signal that comes while Python clears up after an object is lost with the
-        exception that it raises there; it is raised once more then.
+        exception that it raises there, which Python would print; it is raised once more then.
 
     Args:
         place: of the run, which can be taken up again.
@@ -57,6 +58,11 @@ def stoppable(place: Path, timeout: float | None = None) -> Iterator[Callable[[]
         if told.is_set():
             raise KeyboardInterrupt
 
+    def lost(info: sys.UnraisableHookArgs) -> None:
+        if not isinstance(info.exc_value, KeyboardInterrupt):
+            told_of(info)
+
+    told_of, sys.unraisablehook = sys.unraisablehook, lost
     before = signal.signal(signal.SIGTERM, stop)
     # Who starts a command in the background may have it ignore Ctrl-C.
     listens = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
@@ -73,6 +79,7 @@ def stoppable(place: Path, timeout: float | None = None) -> Iterator[Callable[[]
         raise WriteFailed("interrupted", resource=str(place)) from None
     finally:
         timer.cancel()
+        sys.unraisablehook = told_of
         signal.signal(signal.SIGTERM, before)
         if listens:
             signal.signal(signal.SIGINT, interrupted)

@@ -17,7 +17,7 @@ from runbook_lib.errors import RunbookError
 from runbook_lib.folder import NOTEBOOKS, interactive
 from runbook_lib.parameters import schema
 from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
-from runbook_lib.records import Plan, Status, Unread, Verdict, key
+from runbook_lib.records import Plan, Status, Unread, Verdict, digest, key
 from runbook_lib.render import pictures
 from runbook_lib.rights import MOST, Right, custom_role, groups_of, needed, resources_of, subscriptions_of
 from runbook_lib.scripts import files
@@ -139,8 +139,12 @@ class Views(State):
         """
         defaults = {row.name: row.default for row in schema()}
         values = self.asked.as_dict()
+        # What its forms ask for and its cell says; what came from another notebook was decided there.
+        asked = {name for (notebook, names), _ in self._widgets.items() if notebook == self.notebook for name in names}
         chosen = [
-            f"{name} = {self._worded(name, values[name])}" for name in self.declared if values[name] != defaults[name]
+            f"{name} = {self._worded(name, value)}"
+            for name, value in values.items()
+            if value != defaults[name] and name in {*asked, *self.cell}
         ]
         made, left, planned = self._counted(self._number)
         changed = [
@@ -150,12 +154,22 @@ class Views(State):
         if planned:
             told = "later" if self.folder.chained and self.folder.applies else "planned"
             following.insert(0, self._say(f"ending.{told}", count=planned))
+        if self.notebook == NOTEBOOKS[-1] and (unwritten := self._unwritten()):
+            following = [self._say("ending.unwritten", steps=", ".join(unwritten))]
         rows = [
             ("decided", "; ".join(chosen) or self._say("ending.defaults")),
             ("changed", " ".join(changed) or self._say("ending.unchanged")),
             ("next", " ".join(following)),
         ]
         return render.summary(rows, self.asked.language)
+
+    def _unwritten(self) -> list[str]:
+        """
+        List the numbers of the steps with changes that somebody who sits before the screen has not had made.
+        """
+        if self.folder.chained or not interactive():
+            return []
+        return [name[:2] for name in NOTEBOOKS if self._counted(name[:2])[2]]
 
     def who(self) -> render.Table:
         """
@@ -348,6 +362,7 @@ class Views(State):
         Show the changes of this notebook's step.
         """
         step = self.plan.step(self._number)
+        self._on_screen[self.notebook] = digest(step)
         caption = self._say("caption.plan", step=step.number, count=len(step.changes))
         return self._cut("plan", render.plan([step], caption, self.asked.language))
 
@@ -357,16 +372,15 @@ class Views(State):
         notebook shows the whole plan so.
         """
         whole = self.notebook == NOTEBOOKS[-1]
-        steps = (self.folder.plan() or self.plan).steps if whole else (self.plan.step(self._number),)
+        steps = self._whole_plan.steps if whole else (self.plan.step(self._number),)
         found = diff(steps)
         return self._cut("diff", render.diff(found, self._say("caption.diff", count=len(found)), self.asked.language))
 
     def show_whole_plan(self) -> render.Table:
         """
-        Show every change of every step, how each ended and why it failed: of the plan that was saved, else as it would
-        be now.
+        Show every change of every step, how each ended and why it failed.
         """
-        plan = self.folder.plan() or self.plan
+        plan = self._whole_plan
         caption = self._say("caption.plan_all", count=len(plan.changes), digest=plan.digest[:12])
         return self._cut("whole-plan", render.plan(plan.steps, caption, self.asked.language, self.folder.results()))
 

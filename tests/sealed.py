@@ -38,7 +38,7 @@ def made(path: Path, **asked: Any) -> Path:
         folder.journal.call({"method": "PUT", "url": "/x", "status": 200, "change_sha256": change.sha256})
         folder.journal.result(change, "done")
     for notebook in NOTEBOOKS:
-        folder.visit(notebook)
+        folder.visit(notebook, {})
         (path / f"{notebook}.ipynb").write_text('{"cells": []}', encoding="utf-8")
     conclude(folder, Parameters(**EVERYTHING, **asked), before, after, (), ())
     close(folder)

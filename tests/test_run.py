@@ -19,6 +19,14 @@ from runbook_lib.sandbox import Fault, Sandbox
 from runbook_lib.ui import Approval
 
 
+def _seen(run: Run) -> Approval:
+    """
+    Look at the plan of the step, and be asked for approval of it.
+    """
+    run.show_plan()
+    return run.approval()
+
+
 def test_what_was_chosen_in_one_notebook_is_the_default_of_the_next(contoso: Sandbox, tmp_path: Path) -> None:
     """
     A value that differs from its default is kept in the run folder.
@@ -96,7 +104,7 @@ def test_what_was_changed_and_not_taken_over_is_not_applied(make_run: RunMaker, 
     run = make_run(vm_selector="tag:wave=1")
     run.arrive("01_create_vault")
     form = run.form("vault_name")
-    approval = ticked(run.approval())
+    approval = ticked(_seen(run))
     form.controls["vault_name"].value = "rsv-other-{location}"
 
     with pytest.raises(PlanRefused, match=r"vault_name.*not taken over"):
@@ -104,7 +112,7 @@ def test_what_was_changed_and_not_taken_over_is_not_applied(make_run: RunMaker, 
     assert [] == writes(contoso)
 
     run.choose(form)
-    run.apply(ticked(run.approval()))
+    run.apply(ticked(_seen(run)))
 
     assert any(each.endswith("/vaults/rsv-other-spaincentral") for each in writes(contoso))
 
@@ -117,7 +125,7 @@ def test_a_step_is_not_applied_before_the_one_it_rests_on(make_run: RunMaker, co
     run.arrive("04_select_vms")
 
     with pytest.raises(PlanRefused, match=r"Step 04 rests on step 01.*Apply step 01 first"):
-        run.apply(ticked(run.approval()))
+        run.apply(ticked(_seen(run)))
     assert [] == writes(contoso)
 
 
@@ -127,10 +135,243 @@ def test_a_step_that_is_done_says_so(make_run: RunMaker) -> None:
     """
     run = make_run(vm_selector="tag:wave=1")
     run.arrive("01_create_vault")
-    approval = ticked(run.approval())
+    approval = ticked(_seen(run))
     run.apply(approval)
 
     assert "Nothing is left" in run.apply(approval).text()
+
+
+def test_running_all_again_shows_what_was_done(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    The saved notebook keeps it, and says nothing of a plan that was not written.
+    """
+    run = make_run(vm_selector="tag:wave=1")
+    run.arrive("01_create_vault")
+    run.apply(ticked(_seen(run)))
+    sent = writes(contoso)
+    again = run.apply(_seen(run)).text()
+
+    assert "What was done in step 01" in again
+    assert "nothing was written" not in again
+    assert sent == writes(contoso)
+
+
+def test_what_is_planned_besides_is_told_with_what_was_done(make_run: RunMaker) -> None:
+    """
+    After another choice there is more to be made.
+    """
+    run = make_run(vm_selector="name:bi01")
+    run.arrive("01_create_vault")
+    run.apply(ticked(_seen(run)))
+    form = run.form("vm_selector")
+    form.controls["vm_selector"].value = "all"
+    run.choose(form)
+    again = run.apply(_seen(run)).text()
+
+    assert "What was done in step 01" in again
+    assert "more changes of this step are planned and not written" in again
+
+
+def test_a_plan_that_was_not_shown_again_after_a_choice_cannot_be_approved(make_run: RunMaker) -> None:
+    """
+    The box stands for what is on screen.
+    """
+    run = make_run(vm_selector="name:bi01")
+    run.arrive("01_create_vault")
+    run.show_plan()
+    form = run.form("vault_name")
+    form.controls["vault_name"].value = "rsv-never-shown"
+    run.choose(form)
+
+    with pytest.raises(PlanRefused, match="shown last"):
+        run.approval()
+
+
+def test_the_last_notebook_shows_and_seals_the_plan_of_what_is_chosen(make_run: RunMaker) -> None:
+    """
+    Not that of an earlier choice: who applies a sealed plan makes what was decided, and what was made stays on record.
+    """
+    run = make_run(vm_selector="all")
+    run.arrive("01_create_vault")
+    run.apply(ticked(_seen(run)))
+    form = run.form("vm_selector")
+    form.controls["vm_selector"].value = "name:bi01"
+    run.choose(form)
+    run.arrive("07_evidence")
+    shown = run.show_whole_plan()
+    run.conclude()
+    plan = run.folder.plan()
+
+    assert plan is not None
+    assert ["bi01"] == [change.facts["vm"] for change in plan.changes if change.kind == "protect"]
+    assert len(plan.changes) == len(shown.frame)
+    assert run.folder.ended().keys() <= {change.sha256 for change in plan.changes}
+
+    run.folder.check_approved()
+    run.seal(ticked(run.sealing()))
+
+    assert () == evidence.verify(run.folder.path).problems
+
+
+def test_nothing_is_done_any_more_in_a_sealed_run(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    A notebook that is still open neither writes to the target nor voids the evidence.
+    """
+    run = make_run(vm_selector="name:bi01")
+    run.arrive("01_create_vault")
+    form, approval = run.form("vault_name"), ticked(_seen(run))
+    run.arrive("07_evidence")
+    run.conclude()
+    run.seal(ticked(run.sealing()))
+    run.notebook = "01_create_vault"
+    attempts = (
+        lambda: run.choose(form),
+        lambda: run.apply(approval),
+        run.conclude,
+        run.files,
+        lambda: run.seal(approval),
+        lambda: run.arrive("01_create_vault"),
+    )
+    for attempt in attempts:
+        with pytest.raises(InvalidParameters, match="is sealed"):
+            attempt()
+
+    assert [] == writes(contoso)
+    assert () == evidence.verify(run.folder.path).problems
+
+
+def test_a_sealed_run_is_not_begun_anew_by_its_last_notebook(contoso: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Run All in it would take the digest off the screen that one is told to keep; any other notebook begins a run.
+    """
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/07_evidence.ipynb")
+    run = open_run("07_evidence", {"vm_selector": "name:bi01"})
+    run.conclude()
+    run.seal(ticked(run.sealing()))
+
+    with pytest.raises(InvalidParameters, match="is sealed"):
+        open_run("07_evidence", {})
+    assert open_run("01_create_vault", {}).folder.path != run.folder.path
+
+
+def test_a_choice_leaves_what_was_decided_in_a_later_notebook(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Whoever goes back takes over what the form asks for, and nothing else.
+    """
+    folder = str(tmp_path / "r")
+    first = open_run("01_create_vault", {"run_dir": folder})
+    later = open_run("03_backup_policy", {"run_dir": folder})
+    form = later.form("policy_name")
+    form.controls["policy_name"].value = "nightly"
+    later.choose(form)
+    first.choose(first.form("vault_name"))
+
+    assert "nightly" == first.folder.parameters()["policy_name"]
+    assert "nightly" == first.asked.policy_name
+
+
+def test_a_plan_on_screen_is_not_applied_after_a_decision_elsewhere(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    It was made for other VMs: nothing is sent, and what moved is named.
+    """
+    folder = str(tmp_path / "r")
+    first = open_run("01_create_vault", {"run_dir": folder})
+    approval = ticked(_seen(first))
+    later = open_run("04_select_vms", {"run_dir": folder})
+    form = later.form("vm_selector")
+    form.controls["vm_selector"].value = "name:bi01"
+    later.choose(form)
+
+    with pytest.raises(PlanRefused, match=r"another notebook.*vm_selector"):
+        first.apply(approval)
+    assert [] == writes(contoso)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [({"vm_selector": "name:nosuch"}, "nosuch"), ({"location": "westeurop"}, "westeurop")],
+)
+def test_a_cell_that_selects_nothing_is_put_right_by_editing_it(
+    contoso: Sandbox, tmp_path: Path, wrong: dict[str, str], problem: str
+) -> None:
+    """
+    Neither the run nor the next notebook keeps the wrong value, and the default is a value as any other.
+    """
+    folder = str(tmp_path / "r")
+    open_run("00_start", {"run_dir": folder, "vm_selector": "tag:wave=1", "location": ""})
+    with pytest.raises(InvalidParameters, match=problem):
+        open_run("00_start", {"run_dir": folder, "vm_selector": "tag:wave=1", "location": ""} | wrong)
+    kept = open_run("04_select_vms", {"run_dir": folder, "vm_selector": "all", "location": ""}).asked
+    right = open_run("00_start", {"run_dir": folder, "vm_selector": "all", "location": ""}).asked
+
+    assert ("tag:wave=1", "") == (kept.vm_selector, kept.location)
+    assert ("all", "") == (right.vm_selector, right.location)
+
+
+def test_a_click_counts_after_a_restart_until_the_cell_is_edited(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    What the parameters cell has said before is not said anew by running it again.
+    """
+    folder = str(tmp_path / "r")
+    run = open_run("00_start", {"run_dir": folder, "vm_selector": "tag:wave=1"})
+    form = run.form("vm_selector")
+    form.controls["vm_selector"].value = "group:rg-shop-prod"
+    run.choose(form)
+    again = open_run("00_start", {"run_dir": folder, "vm_selector": "tag:wave=1"})
+    edited = open_run("00_start", {"run_dir": folder, "vm_selector": "name:bi01"})
+
+    assert "group:rg-shop-prod" == again.asked.vm_selector
+    assert "name:bi01" == edited.asked.vm_selector
+
+
+def test_a_folder_that_was_named_is_the_open_run(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The notebooks that follow go on with it, though nobody names it there.
+    """
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/00_start.ipynb")
+    open_run("00_start", {})
+    named = open_run("00_start", {"run_dir": str(tmp_path / "named"), "vm_selector": "name:bi01"})
+    later = open_run("01_create_vault", {"run_dir": ""})
+
+    assert (tmp_path / "named").resolve() == later.folder.path.resolve() == named.folder.path.resolve()
+    assert "name:bi01" == later.asked.vm_selector
+
+
+def test_a_name_that_makes_no_plan_is_not_taken_over(make_run: RunMaker) -> None:
+    """
+    Long enough for one region, too long for another: the notebook would open with an error from then on.
+    """
+    run = make_run()
+    form = run.form("vault_name")
+    form.controls["vault_name"].value = f"{'v' * 38}-{{location}}"
+
+    with pytest.raises(InvalidParameters, match="vault_name"):
+        run.choose(form)
+    assert "rsv-{location}" == run.asked.vault_name
+
+
+def test_what_does_not_rest_on_a_change_that_failed_is_made(make_run: RunMaker, contoso: Sandbox) -> None:
+    """
+    As in a headless run: a vault that is refused in one region keeps back the VMs of that region.
+    """
+    contoso.fault(Fault(method="PUT", path="/vaults/rsv-spaincentral$", status=403, code="ScopeLocked"))
+    ids = [vm.id for vm in make_run().inventory.vms.values() if vm.name in ("bi01", "file01")]
+    run = make_run(vm_selector=",".join(ids))
+    run.arrive("01_create_vault")
+    with pytest.raises(WriteFailed, match="ScopeLocked"):
+        run.apply(ticked(_seen(run)))
+    run.arrive("04_select_vms")
+    with pytest.raises(WriteFailed, match="2 of 4 changes"):
+        run.apply(ticked(_seen(run)))
+    ended = {
+        change.facts["vm"]: run.folder.ended().get(change.sha256)
+        for change in (run.folder.plan() or run.plan).changes
+        if change.kind == "protect"
+    }
+
+    assert {"bi01": "failed", "file01": "done"} == ended
 
 
 def test_two_jobs_without_a_named_folder_share_nothing(contoso: Sandbox) -> None:
@@ -222,7 +463,7 @@ def test_nothing_is_written_without_approval(make_run: RunMaker, contoso: Sandbo
     """
     run = make_run(vm_selector="tag:wave=1")
     run.arrive("01_create_vault")
-    shown = run.apply(run.approval())
+    shown = run.apply(_seen(run))
 
     assert "Planned only" in shown.text()
     assert [] == writes(contoso)
@@ -234,7 +475,7 @@ def test_an_approved_step_is_applied_and_only_that_step(make_run: RunMaker, cont
     """
     run = make_run(vm_selector="tag:wave=1")
     run.arrive("01_create_vault")
-    approval = run.approval()
+    approval = _seen(run)
     approval.value = True
     shown = run.apply(approval)
 
@@ -252,7 +493,7 @@ def test_a_failed_change_is_an_error_in_the_notebook(make_run: RunMaker, contoso
     run = make_run(vm_selector="name:bi01", apply=True)
     run.arrive("01_create_vault")
     with pytest.raises(WriteFailed, match=r"rsv-spaincentral.*QuotaExceeded.*500 vaults.*resume") as caught:
-        run.apply(run.approval())
+        run.apply(_seen(run))
 
     assert 5 == caught.value.exit_code
 
@@ -347,12 +588,12 @@ def test_a_plan_that_was_not_on_screen_is_not_applied(make_run: RunMaker, contos
     """
     run = make_run(vm_selector="name:bi01")
     run.arrive("01_create_vault")
-    approval = run.approval()
+    approval = _seen(run)
     approval.value = True
     form = run.form("vault_name")
     form.controls["vault_name"].value = "rsv-never-shown"
     run.choose(form)
-    with pytest.raises(PlanRefused, match="on screen"):
+    with pytest.raises(PlanRefused, match="shown last"):
         run.apply(approval)
 
     assert [] == writes(contoso)
@@ -360,7 +601,7 @@ def test_a_plan_that_was_not_on_screen_is_not_applied(make_run: RunMaker, contos
 
 def _approve(run: Run, notebook: str) -> None:
     run.arrive(notebook)
-    approval = run.approval()
+    approval = _seen(run)
     approval.value = True
     run.apply(approval)
 
@@ -394,7 +635,7 @@ def test_after_drift_a_new_plan_is_made_on_the_world_as_it_is(make_run: RunMaker
     _approve(first, "01_create_vault")
     _approve(late, "01_create_vault")
     late.arrive("04_select_vms")
-    approval = late.approval()
+    approval = _seen(late)
     approval.value = True
     other = make_run(vm_selector="name:bi01", redundancy="ZoneRedundant")
     _approve(other, "02_storage_replication")

@@ -247,7 +247,8 @@ def test_a_translated_notebook_that_is_open_speaks_its_language(
     contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    JupyterLab tells its kernel which notebook it is for; the parameter's default stays as it is, and so do reruns.
+    JupyterLab tells its kernel which notebook it is for; the parameter's default stays as it is, and so do reruns. A
+    language that was chosen in a parameters cell goes on.
     """
     plain = _opened(tmp_path / "a")
     monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "notebooks" / "es" / "00_start.ipynb"))
@@ -255,9 +256,11 @@ def test_a_translated_notebook_that_is_open_speaks_its_language(
     monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "notebooks" / "01_create_vault.ipynb"))
     english = _opened(tmp_path / "c")
     goes_on = _opened(tmp_path / "b")
+    _opened(tmp_path / "d", language="es")
+    chosen = open_run("01_create_vault", {"language": "en", "run_dir": str(tmp_path / "d" / "r")}).mark.text()
 
-    assert ["Read at", "Leído el", "Read at", "Leído el"] == [
-        said.splitlines()[1][:8].strip() for said in (plain, spoken, english, goes_on)
+    assert ["Read at", "Leído el", "Read at", "Read at", "Leído el"] == [
+        said.splitlines()[1][:8].strip() for said in (plain, spoken, english, goes_on, chosen)
     ]
 
 

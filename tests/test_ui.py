@@ -57,6 +57,7 @@ def test_every_widget_leaves_its_values_in_the_saved_notebook(make_run: RunMaker
     """
     run = make_run(vm_selector="tag:wave=1")
     run.arrive("01_create_vault")
+    run.show_plan()
     widget: Any = {"form": lambda: run.form("vault_name"), "approval": run.approval, "picker": run.pick}[name]()
     clicks = {
         "form": lambda: setattr(widget.controls["vault_name"], "value", "rsv-clicked"),

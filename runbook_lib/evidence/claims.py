@@ -107,7 +107,9 @@ def _approved(plan: Plan, entries: list[dict[str, Any]]) -> Claim:
     results = [each for each in entries if each["entry"] == "result"]
     done = {each["change_sha256"] for each in results if each["outcome"] == "done"}
     planned = {change.sha256 for change in plan.changes}
-    last = next((each["plan"] for each in reversed(entries) if each["entry"] == "approved"), plan.digest)
+    # A walk may end with less approved than planned: the plan that is left is noted then.
+    noted = (each["plan"] for each in reversed(entries) if each["entry"] in ("approved", "planned"))
+    last = next(noted, plan.digest)
     holds = done <= planned and last == plan.digest
     return Claim(name="approved", file=PLAN, holds=holds, facts={"count": len(done)})
 

@@ -296,10 +296,14 @@ class _Copy:
 
     def state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Return when each notebook was opened.
+        Return when each notebook was opened; not what its parameters cell said.
         """
+        visited = {
+            name: {part: value for part, value in each.items() if part != "cell"}
+            for name, each in state["visited"].items()
+        }
         given = {"given": self._digest(state["given"])} if state.get("given") else {}
-        return {"visited": state["visited"], "applies": state.get("applies") is True} | given
+        return {"visited": visited, "applies": state.get("applies") is True} | given
 
     def _digest(self, original: str) -> str:
         return self._digests.get(original) or self._names.digest(original)

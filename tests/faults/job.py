@@ -136,7 +136,7 @@ def _execute(asks: bool) -> Callable[..., None]:
     def execute(name: str, asked: Parameters, folder: RunFolder, *_: object) -> None:
         looks = (*_LOOKS.get(name, ()), *(_ASKS.get(name, ()) if asks else ()))
         if not looks:
-            folder.visit(name)
+            folder.visit(name, {})
             return
         run = open_run(name, asked.as_dict() | {"run_dir": str(folder.path)})
         for look in looks:

@@ -33,6 +33,7 @@ __all__ = [
     "SUPERVISED",
     "RunFolder",
     "interactive",
+    "new_folder",
     "open_folder",
     "opened_language",
     "read_plan",
@@ -79,7 +80,7 @@ def open_folder(named: str, *, new: bool = False, last: bool = False) -> RunFold
     if named:
         folder = RunFolder(Path(named))
         folder.check_open()
-        _remember(pointer, str(folder.path.resolve()))
+        folder.remember()
         return folder
     # Only a person in JupyterLab goes on from notebook to notebook: two jobs must never share a run by accident.
     if not new and interactive() and pointer.exists():
@@ -89,19 +90,17 @@ def open_folder(named: str, *, new: bool = False, last: bool = False) -> RunFold
             folder.check_open()
         if not folder.sealed:
             return folder
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = RunFolder(home / f"{stamp}-{os.urandom(3).hex()}")
-    _remember(pointer, folder.path.name)
+    folder = new_folder()
+    folder.remember()
     return folder
 
 
-def _remember(pointer: Path, run: str) -> None:
+def new_folder() -> RunFolder:
     """
-    Note which run is open, for the notebooks that are opened after this one.
+    Make a run folder with a name of its own.
     """
-    if interactive():
-        pointer.parent.mkdir(parents=True, exist_ok=True)
-        pointer.write_text(run, encoding="utf-8")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return RunFolder(runs_home() / f"{stamp}-{os.urandom(3).hex()}")
 
 
 def interactive() -> bool:
@@ -134,6 +133,16 @@ class RunFolder:
             raise InvalidParameters("run_dir_link", name="run_dir", resource=str(link))
         self.path = path
         self.journal = Journal(path / "journal.jsonl")
+
+    def remember(self) -> None:
+        """
+        Make this the open run, for the notebooks that somebody opens after this one.
+        """
+        if interactive():
+            home = runs_home()
+            home.mkdir(parents=True, exist_ok=True)
+            own = self.path.name if self.path.parent == home else str(self.path.resolve())
+            (home / "open-run").write_text(own, encoding="utf-8")
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ This is what the notebooks hold on to, whether a person walks through them or pa
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +18,7 @@ from runbook_lib.conclusion import close, conclude, held_back, verdicts_of
 from runbook_lib.errors import InvalidParameters, PlanRefused, RunbookError, speak
 from runbook_lib.events import Event
 from runbook_lib.evidence import UNFINISHED
-from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, open_folder, opened_language
+from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, new_folder, open_folder, opened_language
 from runbook_lib.offering import offers
 from runbook_lib.parameters import NAMES, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, is_done, is_gone, project
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "open_run"]
 
-# Parameters that decide what has to be read.
-_SELECTING = ("subscription_ids", "vm_selector", "location", "vault_subscription")
+# Parameters that decide who reads, and where; which VMs the run is about; and what of them has to be read.
+_SIGNING_IN = {"target", "sign_in", "tenant_id", "cloud"}
+_SELECTED = {"subscription_ids", "vm_selector", "location", "vault_subscription", "accept_risk"}
+_SELECTING = _SELECTED - {"accept_risk"}
 
 
 def open_run(notebook: str, namespace: Mapping[str, Any]) -> Run:
@@ -218,30 +221,64 @@ class Run(Views):
         Take the values of a form, or the VMs that were picked, as parameters of this run and of the notebooks that
         follow; what was decided in other notebooks since this one was opened stays decided.
 
+        Another target is another run, and begins one; another way to sign in is tried at once.
+
         Raises:
             InvalidParameters: a value breaks a rule, or the run is sealed; the parameters stay as they were.
+            SignInError: the target refuses the caller; so they do then.
         """
         self.folder.check_open()
         if isinstance(form, ui.Picker) and not form.chosen:
             raise InvalidParameters("nothing_picked", name="vm_selector")
-        earlier, self.asked = self.asked, build(self.asked.as_dict() | self.folder.parameters() | form.values)
+        earlier, state = self.asked.as_dict(), dict(vars(self))
+        values = earlier | self.folder.parameters() | form.values
+        if values["target"] != earlier["target"]:
+            # What was selected is not there.
+            values |= {row.name: row.default for row in schema() if row.name in _SELECTED}
+        self.asked = build(values)
+        changed = {name for name, value in self.asked.as_dict().items() if value != earlier[name]}
         try:
-            if self._lacks_something or any(getattr(earlier, name) != getattr(self.asked, name) for name in _SELECTING):
+            if changed & _SIGNING_IN:
+                self._sign_in(another="target" in changed)
+            elif self._lacks_something or changed & _SELECTING:
                 # Another selection needs other reads: subscriptions, and single instance views.
                 self.read_again()
             # Also where nothing is read anew: a selection of nothing must not become this run's.
             select(self.inventory, self.asked)
             self._refuse_unplannable(form.names)
         except RunbookError:
-            self.asked = earlier
+            if self.folder is not state["folder"]:
+                shutil.rmtree(self.folder.path)
+            vars(self).clear()
+            vars(self).update(state)
             raise
+        if self.folder is not state["folder"]:
+            self.folder.remember()
+            self.folder.visit(self.notebook, self.cell)
         self.folder.save_parameters(self.asked)
         form.take()
         values = self.asked.as_dict()
         told = {name: self._worded(name, values[name]) for name in form.names}
         table = render.parameter_values(told, self.asked.language, only=form.names)
         said = self._say("say.chosen", count=len(self.chosen), all=len(self.inventory.vms))
-        return render.Stack([table, render.Lines([said])])
+        return render.Stack([*([self.mark] if changed & _SIGNING_IN else []), table, render.Lines([said])])
+
+    def _sign_in(self, *, another: bool) -> None:
+        """
+        Sign in anew and read the estate.
+
+        Args:
+            another: whether to another target.
+        """
+        if another:
+            self.folder = new_folder()
+        for name in ("session", "before"):
+            vars(self).pop(name, None)
+        self._after = None
+        if not another:
+            self.read_again()
+        elif not self.inventory.vms:
+            raise InvalidParameters("no_vms", name="target", count=len(self.inventory.subscriptions))
 
     def _refuse_unplannable(self, names: Sequence[str]) -> None:
         """

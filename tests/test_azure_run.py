@@ -252,3 +252,40 @@ def test_a_device_code_is_not_left_in_the_saved_notebook(desk: Desk, monkeypatch
 
     assert f"Signed in to Azure as {UPN}." in saved
     assert "ABCD-EFGH" not in saved
+
+
+CHOOSING = """
+from runbook_lib import open_run
+
+first = open_run("00_start", {"target": "sandbox", "vm_selector": "tag:wave=1"})
+form = first.form("target", "sign_in", "tenant_id", "cloud")
+form.controls["target"].value = "azure"
+form.controls["sign_in"].value = "environment"
+before = first.folder.path
+print(first.choose(form).text())
+print(first.who().text())
+later = open_run("01_create_vault", {"target": "sandbox", "vm_selector": "all"})
+print(before != first.folder.path == later.folder.path, later.asked.target, later.asked.vm_selector)
+"""
+
+
+def test_azure_is_chosen_in_a_form_and_begins_a_run(desk: Desk, tmp_path: Path) -> None:
+    """
+    Its mark is shown with the choice, the notebooks that follow go on there, and nothing of another estate is selected.
+    """
+    own = {name: str(tmp_path / name) for name in ("RUNBOOK_SANDBOX", "RUNBOOK_STATE", "RUNBOOK_RUNS")}
+    own |= {"PYTHONPATH": str(REPOSITORY), "JPY_SESSION_NAME": "notebooks/00_start.ipynb"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHOOSING],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=tmp_path,
+        env=desk.environment | own,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert "target: AZURE" in done.stdout
+    assert UPN in done.stdout or CLIENT in done.stdout
+    assert "True azure all" == done.stdout.splitlines()[-1]

@@ -11,7 +11,7 @@ import pytest
 from support import RunMaker, writes
 
 from runbook_lib import checks, evidence, open_run
-from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, WriteFailed
+from runbook_lib.errors import Drift, InvalidParameters, PlanRefused, SignInError, WriteFailed
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.records import Verdict, key
 from runbook_lib.run import Run
@@ -372,6 +372,29 @@ def test_what_does_not_rest_on_a_change_that_failed_is_made(make_run: RunMaker, 
     }
 
     assert {"bi01": "failed", "file01": "done"} == ended
+
+
+def test_a_target_that_refuses_the_caller_leaves_everything_as_it_was(
+    contoso: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The run goes on with the target that it has, and no other folder is left.
+    """
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/00_start.ipynb")
+    for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    run = open_run("00_start", {"vm_selector": "name:bi01"})
+    folder, form = run.folder, run.form("target", "sign_in", "tenant_id", "cloud")
+    form.controls["target"].value = "azure"
+    form.controls["sign_in"].value = "environment"
+    with pytest.raises(SignInError):
+        run.choose(form)
+
+    assert ("sandbox", "name:bi01") == (run.asked.target, run.asked.vm_selector)
+    assert run.folder is folder
+    assert [folder.path.resolve()] == [each.resolve() for each in folder.path.parent.iterdir() if each.is_dir()]
+    assert open_run("01_create_vault", {}).folder.path == folder.path
+    assert 1 == len(run.readiness().frame)
 
 
 def test_two_jobs_without_a_named_folder_share_nothing(contoso: Sandbox) -> None:

@@ -24,6 +24,9 @@ _UNDER = "-4px 0 8px 17.8em"
 _INDENTED = "2px 0 2px 17.6em"
 # When a parameter has no effect its control is out of the way; its value stays.
 _MATTERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "sign_in": lambda given: given["target"] == "azure",
+    "tenant_id": lambda given: given["target"] == "azure",
+    "cloud": lambda given: given["target"] == "azure",
     "cross_region_restore": lambda given: given["redundancy"] == "GeoRedundant",
     "hourly_interval": lambda given: given["schedule"] == "Hourly",
     "hourly_duration": lambda given: given["schedule"] == "Hourly",

@@ -45,7 +45,7 @@ def test_start_shows_the_mark_and_where_each_vm_stands(desk: Desk, artifacts: Pa
 
     expect(notebook.output("run.mark").locator("p").first).to_have_text(MARK)
     table = notebook.output("run.readiness()").locator("table")
-    expect(table.locator("caption")).to_have_text(f"Readiness of {VMS} selected VMs")
+    expect(table.locator("caption")).to_contain_text(f"Readiness of {VMS} selected VMs: 12 BLOCKED")
     expect(table.locator("tbody tr")).to_have_count(VMS)
     assert [] == writes(desk.sandbox)
 

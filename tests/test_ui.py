@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from builders import ONE, TWO, inventory, subscription, vm
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from IPython.utils.capture import capture_output
@@ -360,6 +361,31 @@ def test_a_name_that_is_being_typed_changes_nothing() -> None:
     look.controls["vm"].value = "vm-"
     look.controls["vm"].value = "vm-77"
     assert "77" == look.static().text()
+
+
+def test_what_reads_alike_in_a_look_is_told_apart() -> None:
+    """
+    Two that are called the same are two, also beside one that is called like the second.
+    """
+    look = Look({"vm": [("web", 1), ("web", 2), ("web (2)", 3)]}, lambda vm: Lines([str(vm)]), "en")
+    shown = []
+    for label in look.controls["vm"].options:
+        look.controls["vm"].value = label
+        shown.append(look.static().text())
+
+    assert ["1", "2", "3"] == shown
+
+
+def test_vms_of_one_name_and_group_are_told_by_their_subscriptions(make_run: RunMaker) -> None:
+    """
+    Who looks at the way of packets sees whose they are.
+    """
+    run = make_run()
+    both = (vm("web"), vm("web", guid=TWO), vm("app"), subscription(ONE, "Production"))
+    run.folder.save_inventory("before", inventory(*both))
+    run.arrive("06_network")
+
+    assert {"web (rg-app), Production", f"web (rg-app), {TWO}", "app (rg-app)"} == set(run.way().controls["vm"].options)
 
 
 def test_a_headless_chain_draws_nothing(make_run: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:

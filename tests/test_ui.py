@@ -6,7 +6,7 @@ How they look and whether they can be used is shown in the browser tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pytest
@@ -18,14 +18,21 @@ from support import RunMaker
 
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.folder import CHAINED
-from runbook_lib.parameters import Parameters
+from runbook_lib.offering import Offer, offers
+from runbook_lib.parameters import Parameters, build, schema
 from runbook_lib.records import Verdict
 from runbook_lib.render import Lines, Shown, Table
 from runbook_lib.render.pictures import Picture
+from runbook_lib.text import exists
 from runbook_lib.ui import Form, Look
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 REASON = "the platform team owns it"
+# Of one estate with a subscription, what is on offer.
+GUID = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
+OFFERED = offers(inventory(vm(guid=GUID), subscription(GUID)), (vm(guid=GUID),), Parameters())
+# What a form can ask for.
+LABELLED = [row for row in schema() if exists(f"label.{row.name}", "en")]
 
 
 @pytest.fixture
@@ -104,6 +111,50 @@ def test_a_rule_about_a_parameter_that_is_not_in_the_form_is_named_below_it(make
     assert "not taken over yet" in form.children[2].value
 
 
+@pytest.mark.parametrize("typed", ["", "12.7", "1e3", "1_000", "a week"])
+def test_what_is_no_whole_number_is_named_and_not_taken(make_run: RunMaker, typed: str) -> None:
+    """
+    What a field shows is what it takes: neither the number that it had before, nor a part of what was typed.
+    """
+    run = make_run()
+    form = run.form("daily_retention_days", "instant_restore_days")
+    form.controls["daily_retention_days"].value = typed
+
+    assert typed == form.values["daily_retention_days"]
+    assert "digits alone" in _told(form, "daily_retention_days")
+    assert "" == _told(form, "instant_restore_days")
+    with pytest.raises(InvalidParameters, match="'daily_retention_days' takes a int"):
+        run.choose(form)
+    assert 30 == run.asked.daily_retention_days
+
+    form.controls["daily_retention_days"].value = " 14 "
+    assert "" == _told(form, "daily_retention_days")
+    run.choose(form)
+    assert 14 == run.asked.daily_retention_days
+
+
+@pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize("name", ["form", "picker"])
+def test_the_saved_notebook_does_not_pass_off_what_was_not_taken_over(make_run: RunMaker, name: str) -> None:
+    """
+    The twin says that its values are no decision, until they are one.
+    """
+    run = make_run()
+    widget: Any = run.form("vault_name") if name == "form" else run.pick()
+    with capture_output() as shown:
+        display(widget)  # type: ignore[no-untyped-call]
+    with capture_output() as clicked:
+        if name == "form":
+            widget.controls["vault_name"].value = "rsv-clicked"
+        else:
+            widget.table.selected_rows = [3]
+    with capture_output() as taken:
+        run.choose(widget)
+
+    said = ["is not taken over" in _texts(each.outputs)[-1] for each in (shown, clicked, taken)]
+    assert [False, True, False] == said
+
+
 @pytest.mark.parametrize(
     ("given", "hidden"),
     [
@@ -135,6 +186,84 @@ def test_a_field_comes_back_when_it_matters_again() -> None:
     form.controls["schedule"].value = "Hourly"
 
     assert "" == form.children[2].layout.display
+
+
+@pytest.mark.parametrize(
+    ("given", "changed", "name", "mended"),
+    [
+        ({"cross_region_restore": True}, {"redundancy": "LocallyRedundant"}, "cross_region_restore", False),
+        ({}, {"network_option": "http_proxy", "proxy_host": "a:1", "network_option ": "none"}, "proxy_host", ""),
+        ({"weekly_retention_weeks": 4}, {"weekly_days": (), "weekly_retention_weeks": "0"}, "weekly_days", ("Friday",)),
+        (
+            {"schedule": "Hourly", "policy_type": "Enhanced"},
+            {"hourly_interval": "", "schedule": "Daily"},
+            "hourly_interval",
+            "4",
+        ),
+    ],
+)
+def test_what_breaks_a_rule_can_be_reached(
+    make_run: RunMaker, given: dict[str, Any], changed: dict[str, Any], name: str, mended: Any
+) -> None:
+    """
+    A field without effect is out of sight only while nothing is wrong with it, and does not go while it is mended.
+    """
+    names = ("redundancy", "cross_region_restore", "network_option", "proxy_host", "schedule", "hourly_interval")
+    run = make_run(**given)
+    form = run.form(*names, "weekly_days", "weekly_retention_weeks")
+    field = form.children[form.names.index(name)]
+    for each, value in changed.items():
+        form.controls[each.strip()].value = value
+
+    assert "" == field.layout.display
+    assert "" != _told(form, name)
+
+    form.controls[name].value = mended
+    assert ("", "") == (field.layout.display, _told(form, name))
+    form.controls["proxy_host"].value += "a"
+    assert ("none" if name != "proxy_host" else "") == field.layout.display
+    run.choose(form)
+
+
+@pytest.mark.parametrize("offered", [OFFERED, {}])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((row.name, each) for row in LABELLED for each in row.choices or [row.default]),
+        ("subscription_ids", [GUID.upper()]),
+        ("subscription_ids", [TWO, GUID]),
+        ("vault_subscription", GUID.upper()),
+        ("vault_subscription", TWO),
+        ("location", "WestEurope"),
+        ("location", "West Europe"),
+        ("vm_selector", "name:nobody"),
+        ("vault_name", "rsv-nowhere"),
+        ("weekly_days", ["Friday", "Monday"]),
+        ("hourly_interval", 5),
+        ("accept_risk", {"/subscriptions/x": "it is «ours»"}),
+    ],
+)
+def test_a_form_takes_every_value_that_a_parameter_takes(name: str, value: Any, offered: Mapping[str, Offer]) -> None:
+    """
+    Untouched it leaves the value as it is written, whether it is on offer here or not.
+    """
+    # With these every choice keeps the rules.
+    others = {"policy_type": "Enhanced", "weekly_retention_weeks": 4, "proxy_host": "proxy"}
+    form = Form(build(others | {name: value}), (name,), offered)
+
+    assert {name: value} == form.values
+    assert "" == _told(form, name)
+
+
+def test_a_subscription_in_capitals_is_the_one_on_offer() -> None:
+    """
+    It stands in the list by its name, once; so does one that is in the parameters twice.
+    """
+    form = Form(build({"subscription_ids": [GUID, GUID.upper()]}), ("subscription_ids",), OFFERED)
+    control = form.controls["subscription_ids"]
+
+    assert ((f"Production ({GUID})", GUID.upper()),) == control.options
+    assert [GUID.upper()] == form.values["subscription_ids"]
 
 
 def test_what_exists_is_offered_first(make_run: RunMaker) -> None:

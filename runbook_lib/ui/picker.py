@@ -120,7 +120,7 @@ class Picker(Twinned):
             if vm in chosen
         ]
         caption = say("caption.picked", self._language, count=len(chosen), all=len(self._ids))
-        table = Table(caption, _KEPT, rows, self._language, notes=(self._sum(),))
+        table = Table(caption, _KEPT, rows, self._language, notes=(*self._undecided, self._sum()))
         table.whole = self._candidates.whole
         return table
 

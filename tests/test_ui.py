@@ -6,7 +6,7 @@ How they look and whether they can be used is shown in the browser tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -24,7 +24,7 @@ from runbook_lib.records import Verdict
 from runbook_lib.render import Lines, Shown, Table
 from runbook_lib.render.pictures import Picture
 from runbook_lib.text import exists
-from runbook_lib.ui import Form, Look
+from runbook_lib.ui import Form, Look, Picker
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 REASON = "the platform team owns it"
@@ -389,6 +389,139 @@ def test_a_vm_that_is_held_back_wants_a_reason(make_run: RunMaker) -> None:
     assert next(iter(picker.values["accept_risk"])).endswith("/audit01")
     run.choose(picker)
     assert picker.values["accept_risk"] == run.asked.accept_risk
+
+
+def _picker(held: Mapping[str, str], names: Sequence[str] = ("a1", "b1", "c1"), chosen: Sequence[int] = ()) -> Picker:
+    """
+    Make a table of VMs to choose from.
+    """
+    columns = ("vm", "resource_group", "region", "verdict", "protection", "why")
+    rows = [dict.fromkeys(columns, "x") | {"vm": name, "resource_group": "rg"} for name in names]
+    ids = [f"/subscriptions/s/{place}/{name}" for place, name in enumerate(names)]
+    reasons = {each: held[name] for each, name in zip(ids, names, strict=True) if name in held}
+    given = Parameters().as_dict() | {"accept_risk": {each: why for each, why in reasons.items() if why}}
+    return Picker(Table("VMs", columns, rows), ids, [ids[each] for each in chosen], reasons, given, "en")
+
+
+def _risks(picker: Picker) -> dict[str, str]:
+    return {vm[-2:]: why for vm, why in picker.values["accept_risk"].items()}
+
+
+def test_a_reason_that_was_given_can_be_corrected_and_taken_back(make_run: RunMaker) -> None:
+    """
+    When the VMs are shown again the field has the reason that the run holds.
+    """
+    run = make_run()
+    frame = run.pick().table.df
+    place = frame["VM"].tolist().index("audit01")
+    picker = run.pick()
+    picker.table.selected_rows = [place]
+    picker.reason.value = "typed wrong"
+    run.choose(picker)
+
+    picker = run.pick()
+    assert ("", "typed wrong") == (picker.reason.layout.display, picker.reason.value)
+    assert not picker.is_open
+    assert "tried in spite of its verdict" in picker.static().text()
+
+    picker.reason.value = REASON
+    assert picker.is_open
+    run.choose(picker)
+    assert [REASON] == list(run.asked.accept_risk.values())
+
+    picker = run.pick()
+    picker.reason.value = ""
+    assert "held back by its verdict" in picker.static().text()
+    run.choose(picker)
+    assert {} == run.asked.accept_risk
+
+
+def test_reasons_that_differ_are_kept_unless_one_is_typed_for_all() -> None:
+    """
+    An empty field keeps each VM's own.
+    """
+    picker = _picker({"a1": "one", "b1": "two"}, chosen=[0, 1, 2])
+
+    assert ("", "") == (picker.reason.layout.display, picker.reason.value)
+    assert "each VM keeps" in picker.reason.placeholder
+    assert {"a1": "one", "b1": "two"} == _risks(picker)
+
+    picker.reason.value = "three"
+    assert {"a1": "three", "b1": "three"} == _risks(picker)
+
+    picker.reason.value = ""
+    assert {"a1": "one", "b1": "two"} == _risks(picker)
+    assert not picker.is_open
+
+
+def test_a_reason_is_not_lent_to_a_vm_that_is_chosen_later() -> None:
+    """
+    The risk of a VM is accepted when somebody types a reason in sight of it, not because another one has one.
+    """
+    picker = _picker({"a1": "one", "b1": ""}, chosen=[0])
+    assert "one" == picker.reason.value
+
+    picker.table.selected_rows = [0, 1]
+    assert ("", {"a1": "one"}) == (picker.reason.value, _risks(picker))
+    assert "One of them will be tried" in picker.children[1].value
+    assert "One of them is held back" in picker.children[1].value
+
+    picker.reason.value = "one"
+    assert {"a1": "one", "b1": "one"} == _risks(picker)
+
+    picker.table.selected_rows = [2]
+    assert "none" == picker.reason.layout.display
+
+
+@pytest.mark.parametrize("typed", ["b1", " B1 (rg) ", "/subscriptions/S/1/b1"])
+def test_a_vm_is_chosen_and_left_out_by_its_name(typed: str) -> None:
+    """
+    Rows take a mouse; a field and two buttons do not.
+    """
+    picker = _picker({}, chosen=[0])
+    picker.name.value = typed
+    picker.choose.click()
+
+    assert [0, 1] == picker.table.selected_rows
+    assert "" == picker.name.value
+    assert f"Chosen: {typed.strip()}" in picker.children[3].value
+
+    picker.name.value = typed
+    picker.leave_out.click()
+    assert [0] == picker.table.selected_rows
+    assert "Left out" in picker.children[3].value
+
+    picker.table.selected_rows = [2]
+    assert "" == picker.children[3].value
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), [("nobody", "No VM is called"), ("", "No VM is called"), ("a1", "2 VMs are called")]
+)
+def test_a_name_that_is_not_one_vms_chooses_none(typed: str, said: str) -> None:
+    """
+    It is said beside the field, where what was typed stays to be mended.
+    """
+    picker = _picker({}, ("a1", "b1", "a1"), chosen=[1])
+    picker.name.value = typed
+    picker.choose.click()
+
+    assert said in picker.children[3].value
+    assert ([1], typed) == (picker.table.selected_rows, picker.name.value)
+
+
+def test_thousands_of_names_are_typed_and_not_listed() -> None:
+    """
+    The page is not sent a list that nobody reads; the saved notebook says where the long choice is.
+    """
+    picker = _picker({}, [f"vm-{number}" for number in range(20_000)], chosen=range(1000))
+    picker.name.value = "vm-19999"
+    picker.choose.click()
+
+    assert () == picker.name.options
+    assert ("a1 (rg)", "b1 (rg)", "c1 (rg)") == _picker({}).name.options
+    assert 19_999 == picker.table.selected_rows[-1]
+    assert "all of them: vm_selector in parameters.json" in picker.static().text().splitlines()[0]
 
 
 def test_no_vm_at_all_is_no_choice(make_run: RunMaker) -> None:

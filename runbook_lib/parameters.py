@@ -33,6 +33,7 @@ __all__ = [
     "from_text",
     "has_hole",
     "is_guid",
+    "is_masked",
     "location_name",
     "schema",
 ]
@@ -295,7 +296,9 @@ def _type_problem(row: Parameter, value: Any) -> InvalidParameters | None:
         and all(isinstance(each, str) for pair in value.items() for each in pair),
     }[row.type]
     if not fits:
-        return _wrong_type(row, _shown(row.name, reprlib.repr(value)))
+        # Half of what opens something would no longer be known as such.
+        said = redacted(value) if isinstance(value, str) else value
+        return _wrong_type(row, _shown(row.name, reprlib.repr(said)))
     if row.choices and value not in row.choices:
         return InvalidParameters(
             "not_a_choice", name=row.name, value=_shown(row.name, value), choices=", ".join(row.choices)
@@ -309,9 +312,17 @@ def _wrong_type(row: Parameter, value: str) -> InvalidParameters:
     return InvalidParameters("wrong_type", name=row.name, type=row.type, value=value)
 
 
+def is_masked(name: str) -> bool:
+    """
+    Tell whether a text that parameter *name* does not take is not to be repeated: a proxy URL may hold a password,
+    whichever of the proxy's parameters it was given for.
+    """
+    return name.startswith("proxy_")
+
+
 def _shown(name: str, value: str) -> str:
-    # A proxy URL may hold a password, whichever of the proxy's parameters it was given for; ports alone do not.
-    return "***" if name.startswith("proxy_") and not re.fullmatch(r"['\d ,-]{1,20}", value) else value
+    # Ports alone open nothing.
+    return "***" if is_masked(name) and not re.fullmatch(r"['\d ,-]{1,20}", value) else value
 
 
 Problems = Iterable[InvalidParameters]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -207,11 +208,20 @@ class Run(Views):
         found = {key(each.resource): each for each in self.findings(inventory) if each.check == "network-outbound"}
         # First the ones whose way is not plainly open.
         vms = sorted(self.chosen, key=lambda vm: found[key(vm.id)].guide is Status.PASS)
-        machines = [(f"{vm.name} ({inventory.group_name(vm)})", vm) for vm in vms]
+        groups = [f"{vm.name} ({inventory.group_name(vm)})" for vm in vms]
+        counts = Counter(groups)
+        machines = [
+            (self._with_subscription(name, vm) if counts[name] > 1 else name, vm)
+            for name, vm in zip(groups, vms, strict=True)
+        ]
         # First the services; the agent's way to the platform is the same for all.
         services = sorted(destinations(self.asked), key=lambda each: each.name == WIRESERVER)
         places = [(f"{each.name}, {each.protocol.upper()} {each.port}", each) for each in services]
         return ui.Look({"vm": machines, "destination": places}, self._way, self.asked.language)
+
+    def _with_subscription(self, name: str, vm: VirtualMachine) -> str:
+        known = self.inventory.subscriptions.get(key(f"/subscriptions/{vm.subscription}"))
+        return f"{name}, {known.name if known else vm.subscription}"
 
     def _way(self, vm: VirtualMachine, destination: Destination) -> render.Shown:
         return self._drawn(pictures.way(self.inventory, vm, destination, self.asked, self.asked.language))

@@ -10,17 +10,24 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+from IPython.utils.capture import capture_output
 from signing import key_files
+from support import RunMaker
 
 from runbook_lib.cli import main
 from runbook_lib.evidence import SIGN_KEY, verify
 from runbook_lib.evidence.keys import PASSPHRASE
+from runbook_lib.parameters import Parameters
+from runbook_lib.render import Shown
 from runbook_lib.sandbox import Fault, Sandbox, read_estate
+from runbook_lib.ui import Form
 
 # One for each place; long enough to be in nothing by accident.
 IN_TAG, IN_TAG_VALUE, IN_STATUS, IN_AGENT = (f"canary{number}zzqx" for number in range(4))
 IN_USER_DATA, IN_SETTINGS, IN_WRITE, IN_READ, IN_QUESTION = (f"canary{number}zzqx" for number in range(4, 9))
-IN_PASSPHRASE, IN_CLIENT_SECRET, IN_REASON = (f"canary{number}zzqx" for number in range(9, 12))
+IN_PASSPHRASE, IN_CLIENT_SECRET, IN_REASON, IN_FORM = (f"canary{number}zzqx" for number in range(9, 13))
 CANARIES = {value for name, value in list(globals().items()) if name.startswith("IN_")}
 
 
@@ -99,3 +106,57 @@ def test_a_secret_gets_into_no_file_and_on_no_screen(
     assert "REDACTED" in (out / "inventory-after.json").read_text(encoding="utf-8")
     assert {"report.html", "07_evidence.ipynb", "outcome.json"} <= {path.name for path in files}
     assert "authentic" == verify(out, key=keys.public).worth
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("proxy_host", f"http://svc:{IN_FORM}@proxy.contoso.com"),
+        ("proxy_host", f"svc:{IN_FORM}@proxy.contoso.com"),
+        ("proxy_port", f"http://svc:{IN_FORM}@proxy:3128"),
+        ("vault_name", f"AccountKey={IN_FORM}"),
+        ("subscription_ids", f"https://x/?sig={IN_FORM}"),
+        ("vm_selector", f"tag:db-password={IN_FORM}"),
+        ("weekly_retention_weeks", f"password={IN_FORM}"),
+    ],
+)
+def test_the_twin_in_the_saved_notebook_keeps_no_secret_that_is_typed_in_ui(
+    make_run: RunMaker, name: str, typed: str
+) -> None:
+    """
+    Neither the value nor what is said of it repeats it, whether the form takes it or not.
+    """
+    form = make_run().form(name)
+    control = form.controls[name]
+    if name == "subscription_ids":
+        control.options = [*control.options, (typed, typed)]
+        control.value = (typed,)
+    else:
+        control.value = typed
+
+    assert IN_FORM in str(form.values[name])
+    assert IN_FORM not in form.static().html() + form.static().text()
+    assert ("not accepted" in form.static().text()) == name.startswith("proxy_")
+
+
+def test_an_error_in_ui_keeps_no_secret_either() -> None:
+    """
+    What a callback failed of stands in the twin.
+    """
+
+    def preview(asked: Parameters) -> Shown:
+        raise ValueError(f"{asked.vault_name}: https://x/?sig={IN_FORM}")
+
+    InteractiveShell.instance()
+    form = Form(Parameters(), ("vault_name", "resource_group"))
+    with capture_output():
+        display(form)  # type: ignore[no-untyped-call]
+    form._preview = preview
+    with capture_output() as after, pytest.raises(ValueError, match="rsv-x"):
+        form.controls["vault_name"].value = "rsv-x"
+    InteractiveShell.clear_instance()
+
+    (twin,) = after.outputs
+    assert "ValueError" in twin.data["text/plain"]
+    assert IN_FORM not in str(twin.data)
+    assert IN_FORM not in form.children[-1].value

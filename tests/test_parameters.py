@@ -616,3 +616,13 @@ def test_ports_alone_are_shown_and_what_may_hold_a_password_is_not(name: str, va
 
     assert shown in str(refusal.value)
     assert "hush" not in str(refusal.value)
+
+
+def test_what_is_cut_short_is_redacted_before() -> None:
+    """
+    Of a password in a long text nothing is left, not even its beginning.
+    """
+    with pytest.raises(InvalidParameters, match="http://a:REDA") as refusal:
+        build({"max_errors": f"http://a:{'b' * 40}@host"})
+
+    assert "bb" not in str(refusal.value)

@@ -6,10 +6,11 @@ How they look and whether they can be used is shown in the browser tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
+from builders import ONE, TWO, inventory, subscription, vm
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from IPython.utils.capture import capture_output
@@ -17,14 +18,21 @@ from support import RunMaker
 
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.folder import CHAINED
-from runbook_lib.parameters import Parameters
+from runbook_lib.offering import Offer, offers
+from runbook_lib.parameters import Parameters, build, schema
 from runbook_lib.records import Verdict
 from runbook_lib.render import Lines, Shown, Table
 from runbook_lib.render.pictures import Picture
-from runbook_lib.ui import Form, Look
+from runbook_lib.text import exists
+from runbook_lib.ui import Form, Look, Picker
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 REASON = "the platform team owns it"
+# Of one estate with a subscription, what is on offer.
+GUID = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
+OFFERED = offers(inventory(vm(guid=GUID), subscription(GUID)), (vm(guid=GUID),), Parameters())
+# What a form can ask for.
+LABELLED = [row for row in schema() if exists(f"label.{row.name}", "en")]
 
 
 @pytest.fixture
@@ -104,6 +112,50 @@ def test_a_rule_about_a_parameter_that_is_not_in_the_form_is_named_below_it(make
     assert "not taken over yet" in form.children[2].value
 
 
+@pytest.mark.parametrize("typed", ["", "12.7", "1e3", "1_000", "a week"])
+def test_what_is_no_whole_number_is_named_and_not_taken(make_run: RunMaker, typed: str) -> None:
+    """
+    What a field shows is what it takes: neither the number that it had before, nor a part of what was typed.
+    """
+    run = make_run()
+    form = run.form("daily_retention_days", "instant_restore_days")
+    form.controls["daily_retention_days"].value = typed
+
+    assert typed == form.values["daily_retention_days"]
+    assert "digits alone" in _told(form, "daily_retention_days")
+    assert "" == _told(form, "instant_restore_days")
+    with pytest.raises(InvalidParameters, match="'daily_retention_days' takes a int"):
+        run.choose(form)
+    assert 30 == run.asked.daily_retention_days
+
+    form.controls["daily_retention_days"].value = " 14 "
+    assert "" == _told(form, "daily_retention_days")
+    run.choose(form)
+    assert 14 == run.asked.daily_retention_days
+
+
+@pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize("name", ["form", "picker"])
+def test_the_saved_notebook_does_not_pass_off_what_was_not_taken_over(make_run: RunMaker, name: str) -> None:
+    """
+    The twin says that its values are no decision, until they are one.
+    """
+    run = make_run()
+    widget: Any = run.form("vault_name") if name == "form" else run.pick()
+    with capture_output() as shown:
+        display(widget)  # type: ignore[no-untyped-call]
+    with capture_output() as clicked:
+        if name == "form":
+            widget.controls["vault_name"].value = "rsv-clicked"
+        else:
+            widget.table.selected_rows = [3]
+    with capture_output() as taken:
+        run.choose(widget)
+
+    said = ["is not taken over" in _texts(each.outputs)[-1] for each in (shown, clicked, taken)]
+    assert [False, True, False] == said
+
+
 @pytest.mark.parametrize(
     ("given", "hidden"),
     [
@@ -135,6 +187,84 @@ def test_a_field_comes_back_when_it_matters_again() -> None:
     form.controls["schedule"].value = "Hourly"
 
     assert "" == form.children[2].layout.display
+
+
+@pytest.mark.parametrize(
+    ("given", "changed", "name", "mended"),
+    [
+        ({"cross_region_restore": True}, {"redundancy": "LocallyRedundant"}, "cross_region_restore", False),
+        ({}, {"network_option": "http_proxy", "proxy_host": "a:1", "network_option ": "none"}, "proxy_host", ""),
+        ({"weekly_retention_weeks": 4}, {"weekly_days": (), "weekly_retention_weeks": "0"}, "weekly_days", ("Friday",)),
+        (
+            {"schedule": "Hourly", "policy_type": "Enhanced"},
+            {"hourly_interval": "", "schedule": "Daily"},
+            "hourly_interval",
+            "4",
+        ),
+    ],
+)
+def test_what_breaks_a_rule_can_be_reached(
+    make_run: RunMaker, given: dict[str, Any], changed: dict[str, Any], name: str, mended: Any
+) -> None:
+    """
+    A field without effect is out of sight only while nothing is wrong with it, and does not go while it is mended.
+    """
+    names = ("redundancy", "cross_region_restore", "network_option", "proxy_host", "schedule", "hourly_interval")
+    run = make_run(**given)
+    form = run.form(*names, "weekly_days", "weekly_retention_weeks")
+    field = form.children[form.names.index(name)]
+    for each, value in changed.items():
+        form.controls[each.strip()].value = value
+
+    assert "" == field.layout.display
+    assert "" != _told(form, name)
+
+    form.controls[name].value = mended
+    assert ("", "") == (field.layout.display, _told(form, name))
+    form.controls["proxy_host"].value += "a"
+    assert ("none" if name != "proxy_host" else "") == field.layout.display
+    run.choose(form)
+
+
+@pytest.mark.parametrize("offered", [OFFERED, {}])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((row.name, each) for row in LABELLED for each in row.choices or [row.default]),
+        ("subscription_ids", [GUID.upper()]),
+        ("subscription_ids", [TWO, GUID]),
+        ("vault_subscription", GUID.upper()),
+        ("vault_subscription", TWO),
+        ("location", "WestEurope"),
+        ("location", "West Europe"),
+        ("vm_selector", "name:nobody"),
+        ("vault_name", "rsv-nowhere"),
+        ("weekly_days", ["Friday", "Monday"]),
+        ("hourly_interval", 5),
+        ("accept_risk", {"/subscriptions/x": "it is «ours»"}),
+    ],
+)
+def test_a_form_takes_every_value_that_a_parameter_takes(name: str, value: Any, offered: Mapping[str, Offer]) -> None:
+    """
+    Untouched it leaves the value as it is written, whether it is on offer here or not.
+    """
+    # With these every choice keeps the rules.
+    others = {"policy_type": "Enhanced", "weekly_retention_weeks": 4, "proxy_host": "proxy"}
+    form = Form(build(others | {name: value}), (name,), offered)
+
+    assert {name: value} == form.values
+    assert "" == _told(form, name)
+
+
+def test_a_subscription_in_capitals_is_the_one_on_offer() -> None:
+    """
+    It stands in the list by its name, once; so does one that is in the parameters twice.
+    """
+    form = Form(build({"subscription_ids": [GUID, GUID.upper()]}), ("subscription_ids",), OFFERED)
+    control = form.controls["subscription_ids"]
+
+    assert ((f"Production ({GUID})", GUID.upper()),) == control.options
+    assert [GUID.upper()] == form.values["subscription_ids"]
 
 
 def test_what_exists_is_offered_first(make_run: RunMaker) -> None:
@@ -262,6 +392,139 @@ def test_a_vm_that_is_held_back_wants_a_reason(make_run: RunMaker) -> None:
     assert picker.values["accept_risk"] == run.asked.accept_risk
 
 
+def _picker(held: Mapping[str, str], names: Sequence[str] = ("a1", "b1", "c1"), chosen: Sequence[int] = ()) -> Picker:
+    """
+    Make a table of VMs to choose from.
+    """
+    columns = ("vm", "resource_group", "region", "verdict", "protection", "why")
+    rows = [dict.fromkeys(columns, "x") | {"vm": name, "resource_group": "rg"} for name in names]
+    ids = [f"/subscriptions/s/{place}/{name}" for place, name in enumerate(names)]
+    reasons = {each: held[name] for each, name in zip(ids, names, strict=True) if name in held}
+    given = Parameters().as_dict() | {"accept_risk": {each: why for each, why in reasons.items() if why}}
+    return Picker(Table("VMs", columns, rows), ids, [ids[each] for each in chosen], reasons, given, "en")
+
+
+def _risks(picker: Picker) -> dict[str, str]:
+    return {vm[-2:]: why for vm, why in picker.values["accept_risk"].items()}
+
+
+def test_a_reason_that_was_given_can_be_corrected_and_taken_back(make_run: RunMaker) -> None:
+    """
+    When the VMs are shown again the field has the reason that the run holds.
+    """
+    run = make_run()
+    frame = run.pick().table.df
+    place = frame["VM"].tolist().index("audit01")
+    picker = run.pick()
+    picker.table.selected_rows = [place]
+    picker.reason.value = "typed wrong"
+    run.choose(picker)
+
+    picker = run.pick()
+    assert ("", "typed wrong") == (picker.reason.layout.display, picker.reason.value)
+    assert not picker.is_open
+    assert "tried in spite of its verdict" in picker.static().text()
+
+    picker.reason.value = REASON
+    assert picker.is_open
+    run.choose(picker)
+    assert [REASON] == list(run.asked.accept_risk.values())
+
+    picker = run.pick()
+    picker.reason.value = ""
+    assert "held back by its verdict" in picker.static().text()
+    run.choose(picker)
+    assert {} == run.asked.accept_risk
+
+
+def test_reasons_that_differ_are_kept_unless_one_is_typed_for_all() -> None:
+    """
+    An empty field keeps each VM's own.
+    """
+    picker = _picker({"a1": "one", "b1": "two"}, chosen=[0, 1, 2])
+
+    assert ("", "") == (picker.reason.layout.display, picker.reason.value)
+    assert "each VM keeps" in picker.reason.placeholder
+    assert {"a1": "one", "b1": "two"} == _risks(picker)
+
+    picker.reason.value = "three"
+    assert {"a1": "three", "b1": "three"} == _risks(picker)
+
+    picker.reason.value = ""
+    assert {"a1": "one", "b1": "two"} == _risks(picker)
+    assert not picker.is_open
+
+
+def test_a_reason_is_not_lent_to_a_vm_that_is_chosen_later() -> None:
+    """
+    The risk of a VM is accepted when somebody types a reason in sight of it, not because another one has one.
+    """
+    picker = _picker({"a1": "one", "b1": ""}, chosen=[0])
+    assert "one" == picker.reason.value
+
+    picker.table.selected_rows = [0, 1]
+    assert ("", {"a1": "one"}) == (picker.reason.value, _risks(picker))
+    assert "One of them will be tried" in picker.children[1].value
+    assert "One of them is held back" in picker.children[1].value
+
+    picker.reason.value = "one"
+    assert {"a1": "one", "b1": "one"} == _risks(picker)
+
+    picker.table.selected_rows = [2]
+    assert "none" == picker.reason.layout.display
+
+
+@pytest.mark.parametrize("typed", ["b1", " B1 (rg) ", "/subscriptions/S/1/b1"])
+def test_a_vm_is_chosen_and_left_out_by_its_name(typed: str) -> None:
+    """
+    Rows take a mouse; a field and two buttons do not.
+    """
+    picker = _picker({}, chosen=[0])
+    picker.name.value = typed
+    picker.choose.click()
+
+    assert [0, 1] == picker.table.selected_rows
+    assert "" == picker.name.value
+    assert f"Chosen: {typed.strip()}" in picker.children[3].value
+
+    picker.name.value = typed
+    picker.leave_out.click()
+    assert [0] == picker.table.selected_rows
+    assert "Left out" in picker.children[3].value
+
+    picker.table.selected_rows = [2]
+    assert "" == picker.children[3].value
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), [("nobody", "No VM is called"), ("", "No VM is called"), ("a1", "2 VMs are called")]
+)
+def test_a_name_that_is_not_one_vms_chooses_none(typed: str, said: str) -> None:
+    """
+    It is said beside the field, where what was typed stays to be mended.
+    """
+    picker = _picker({}, ("a1", "b1", "a1"), chosen=[1])
+    picker.name.value = typed
+    picker.choose.click()
+
+    assert said in picker.children[3].value
+    assert ([1], typed) == (picker.table.selected_rows, picker.name.value)
+
+
+def test_thousands_of_names_are_typed_and_not_listed() -> None:
+    """
+    The page is not sent a list that nobody reads; the saved notebook says where the long choice is.
+    """
+    picker = _picker({}, [f"vm-{number}" for number in range(20_000)], chosen=range(1000))
+    picker.name.value = "vm-19999"
+    picker.choose.click()
+
+    assert () == picker.name.options
+    assert ("a1 (rg)", "b1 (rg)", "c1 (rg)") == _picker({}).name.options
+    assert 19_999 == picker.table.selected_rows[-1]
+    assert "all of them: vm_selector in parameters.json" in picker.static().text().splitlines()[0]
+
+
 def test_no_vm_at_all_is_no_choice(make_run: RunMaker) -> None:
     """
     It is said beside the table and where it is to be taken over, and the run keeps the choice that it had.
@@ -361,6 +624,31 @@ def test_a_name_that_is_being_typed_changes_nothing() -> None:
     look.controls["vm"].value = "vm-"
     look.controls["vm"].value = "vm-77"
     assert "77" == look.static().text()
+
+
+def test_what_reads_alike_in_a_look_is_told_apart() -> None:
+    """
+    Two that are called the same are two, also beside one that is called like the second.
+    """
+    look = Look({"vm": [("web", 1), ("web", 2), ("web (2)", 3)]}, lambda vm: Lines([str(vm)]), "en")
+    shown = []
+    for label in look.controls["vm"].options:
+        look.controls["vm"].value = label
+        shown.append(look.static().text())
+
+    assert ["1", "2", "3"] == shown
+
+
+def test_vms_of_one_name_and_group_are_told_by_their_subscriptions(make_run: RunMaker) -> None:
+    """
+    Who looks at the way of packets sees whose they are.
+    """
+    run = make_run()
+    both = (vm("web"), vm("web", guid=TWO), vm("app"), subscription(ONE, "Production"))
+    run.folder.save_inventory("before", inventory(*both))
+    run.arrive("06_network")
+
+    assert {"web (rg-app), Production", f"web (rg-app), {TWO}", "app (rg-app)"} == set(run.way().controls["vm"].options)
 
 
 def test_a_headless_chain_draws_nothing(make_run: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:

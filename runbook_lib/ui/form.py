@@ -4,6 +4,7 @@ Controls for parameters.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ import ipywidgets
 
 from runbook_lib.errors import InvalidParameters, RunbookError
 from runbook_lib.offering import Offer
-from runbook_lib.parameters import Parameter, Parameters, build, schema
-from runbook_lib.render import Shown, Stack, Table
+from runbook_lib.parameters import Parameter, Parameters, build, from_text, is_masked, schema
+from runbook_lib.render import Lines, Shown, Stack, Table
+from runbook_lib.secrets import redacted
 from runbook_lib.text import exists, say
 from runbook_lib.ui.twin import Remark, Twinned
 
@@ -22,7 +24,7 @@ _NAMED = {"style": {"description_width": "17em"}, "layout": ipywidgets.Layout(wi
 # What a parameter means stands under its control: beside it, at 1280 pixels, it would leave no room to type.
 _UNDER = "-4px 0 8px 17.8em"
 _INDENTED = "2px 0 2px 17.6em"
-# When a parameter has no effect its control is out of the way; its value stays.
+# When a parameter has no effect its control is out of the way, unless its value breaks a rule; its value stays.
 _MATTERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "sign_in": lambda given: given["target"] == "azure",
     "tenant_id": lambda given: given["target"] == "azure",
@@ -90,22 +92,33 @@ class Form(Twinned):
     @property
     def values(self) -> dict[str, Any]:
         """
-        The values as they stand, in the parameters' own types.
+        The values as they stand, in the parameters' own types; what is none of its type is the text as it was typed.
         """
-        return {name: _value(self._kinds[name], control) for name, control in self.controls.items()}
+        return {name: _value(name, self._kinds[name], control) for name, control in self.controls.items()}
 
     def static(self) -> Shown:
         """
         Return the values as they stand, which rules they break, and what they would come to.
         """
         made, problems = self._built()
-        said = tuple(each.describe(self._language) for each in problems)
-        rows = [{"parameter": name, "value": value} for name, value in self.values.items()]
+        said = (redacted(each.describe(self._language)) for each in problems)
+        broken = {each.facts.get("name") for each in problems}
+        rows = [
+            {"parameter": name, "value": self._shown(value, masked=name in broken and is_masked(name))}
+            for name, value in self.values.items()
+        ]
         caption = say("caption.form", self._language)
-        table = Table(caption, ("parameter", "value"), rows, self._language, notes=said)
+        table = Table(caption, ("parameter", "value"), rows, self._language, notes=(*self._undecided, *said))
         if made is None or self._preview is None:
             return table
-        return Stack([table, self._preview(made)])
+        shown = self._preview(made)
+        # What a sentence repeats was typed; tables have names that the rules allow.
+        return Stack([table, Lines(map(redacted, shown.lines)) if isinstance(shown, Lines) else shown])
+
+    def _shown(self, value: Any, *, masked: bool) -> str:
+        if masked and isinstance(value, str):
+            return say("say.not_accepted", self._language)
+        return redacted(str(value))
 
     def _built(self) -> tuple[Parameters | None, Iterable[RunbookError]]:
         try:
@@ -113,24 +126,28 @@ class Form(Twinned):
         except InvalidParameters as error:
             return None, error.problems
 
-    def _changed(self, _: Any) -> None:
-        self._judge()
+    def _changed(self, change: Any) -> None:
+        self._judge(change.owner)
         self._tell_open()
         self.follow()
 
-    def _judge(self) -> None:
+    def _judge(self, touched: Any = None) -> None:
         """
-        Name the rules that the values break, each beside its control, and put away what has no effect.
+        Name the rules that the values break, each beside its control, and put away what has no effect and breaks none.
+
+        Args:
+            touched: the control that was changed; it stays in sight, or it would go from under the hands that mend it.
         """
         given = self._asked.as_dict() | self.values
-        for name, field in self._fields.items():
-            field.layout.display = "" if name not in _MATTERS or _MATTERS[name](given) else "none"
         _, problems = self._built()
         said: dict[str, list[str]] = {}
         for problem in problems:
             name = problem.facts.get("name", "")
-            shown = name in self._fields and self._fields[name].layout.display == ""
-            said.setdefault(name if shown else "", []).append(problem.describe(self._language))
+            said.setdefault(name if name in self._fields else "", []).append(problem.describe(self._language))
+        for name, field in self._fields.items():
+            needed = name not in _MATTERS or _MATTERS[name](given) or name in said
+            kept = self.controls[name] is touched and field.layout.display != "none"
+            field.layout.display = "" if needed or kept else "none"
         for name, remark in self._remarks.items():
             remark.tell(" ".join(said.get(name, ())), wrong=True)
         self._rest.tell(" ".join(said.get("", ())), wrong=True)
@@ -142,10 +159,16 @@ def _control(row: Parameter, value: Any, language: str, offer: Offer | None) -> 
         case "bool":
             return ipywidgets.Checkbox(value=value, **words)
         case "int":
-            return ipywidgets.IntText(value=value, **words)
+            # A field for numbers keeps the old one where it is emptied, and takes a part of what it shows.
+            return ipywidgets.Text(value=str(value), **words)
+        case "dict[str, str]":
+            return ipywidgets.Text(value=json.dumps(value, ensure_ascii=False), **words)
         case "list[str]" if offer is not None:
-            rows = min(len(offer.options), 7)
-            return ipywidgets.SelectMultiple(options=list(offer.options), value=tuple(value), rows=rows, **words)
+            given = {each.lower(): each for each in value}
+            options = _options(offer, given)
+            return ipywidgets.SelectMultiple(
+                options=options, value=tuple(given.values()), rows=min(len(options), 7), **words
+            )
         case "list[str]":
             return ipywidgets.Text(value=", ".join(value), **words)
     if row.choices:
@@ -154,10 +177,20 @@ def _control(row: Parameter, value: Any, language: str, offer: Offer | None) -> 
         return ipywidgets.Text(value=value, **words)
     if offer.free:
         return ipywidgets.Combobox(value=value, options=[option for _, option in offer.options], **words)
-    options = list(offer.options)
-    if value not in {option for _, option in options}:
-        options.append((value, value))
-    return ipywidgets.Dropdown(options=options, value=value, **words)
+    return ipywidgets.Dropdown(options=_options(offer, {value.lower(): value}), value=value, **words)
+
+
+def _options(offer: Offer, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """
+    List what there is to choose from, and after it what was given and is not among it.
+
+    Args:
+        given: the values as they are now, by what they are in small letters: GUIDs and regions are one in any case, and
+            an untouched form leaves them as they are written.
+    """
+    left = dict(given)
+    options = [(label, left.pop(value.lower(), value)) for label, value in offer.options]
+    return [*options, *((each, each) for each in left.values())]
 
 
 def _choice(row: Parameter, value: Any, language: str, words: dict[str, Any]) -> Any:
@@ -170,8 +203,15 @@ def _choice(row: Parameter, value: Any, language: str, words: dict[str, Any]) ->
     )
 
 
-def _value(kind: str, control: Any) -> Any:
-    if kind == "list[str]":
-        parts = control.value.split(",") if isinstance(control.value, str) else control.value
-        return [part.strip() for part in parts if part.strip()]
+def _value(name: str, kind: str, control: Any) -> Any:
+    match kind:
+        case "list[str]":
+            parts = control.value.split(",") if isinstance(control.value, str) else control.value
+            return [part.strip() for part in parts if part.strip()]
+        case "int" | "dict[str, str]":
+            try:
+                return from_text(name, control.value.strip())
+            except InvalidParameters:
+                # `build` refuses it, and names the parameter.
+                return control.value
     return control.value

@@ -34,8 +34,9 @@ class Look(Twinned):
         """
         super().__init__(language)
         self._show = show
-        self._values = [dict(options) for options in choices.values()]
-        self.controls = {name: _control(name, list(offered), language) for name, offered in _words(choices).items()}
+        offered = {name: _distinct(options) for name, options in choices.items()}
+        self._values = list(offered.values())
+        self.controls = {name: _control(name, list(values), language) for name, values in offered.items()}
         for name, control in self.controls.items():
             control.add_class(f"rb-{name}")
             control.observe(self.guarded(self._changed), names="value")
@@ -54,8 +55,18 @@ class Look(Twinned):
             self.follow()
 
 
-def _words(choices: Mapping[str, Sequence[tuple[str, Any]]]) -> dict[str, list[str]]:
-    return {name: list(dict(options)) for name, options in choices.items()}
+def _distinct(options: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """
+    Return the values by what a person reads; what reads alike is numbered.
+    """
+    told: dict[str, Any] = {}
+    for label, value in options:
+        words, number = label, 1
+        while words in told:
+            number += 1
+            words = f"{label} ({number})"
+        told[words] = value
+    return told
 
 
 def _control(name: str, offered: Sequence[str], language: str) -> Any:

@@ -12,6 +12,7 @@ import ipywidgets
 from IPython.display import DisplayHandle, display
 
 from runbook_lib.render import Lines, Shown, escape
+from runbook_lib.secrets import redacted
 from runbook_lib.text import say
 
 __all__ = ["Remark", "Twin", "Twinned"]
@@ -98,6 +99,7 @@ class Twinned(ipywidgets.VBox):  # type: ignore[misc]
         """
         self._taken = self.values
         self._tell_open()
+        self.follow()
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +110,13 @@ class Twinned(ipywidgets.VBox):  # type: ignore[misc]
 
     def _tell_open(self) -> None:
         self._open.tell(say("say.not_taken", self._language) if self.is_open else "")
+
+    @property
+    def _undecided(self) -> tuple[str, ...]:
+        """
+        What the saved notebook says of values that nobody took over: they are no decision.
+        """
+        return (say("say.not_taken_saved", self._language),) if self.is_open else ()
 
     def guarded(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
         """
@@ -120,7 +129,8 @@ class Twinned(ipywidgets.VBox):  # type: ignore[misc]
                 callback(change)
             # The top of a callback: whatever went wrong is shown, and goes on to the kernel's log.
             except Exception as error:
-                line = say("say.callback_failed", self._language, error=type(error).__name__, problem=str(error))
+                problem = redacted(str(error))
+                line = say("say.callback_failed", self._language, error=type(error).__name__, problem=problem)
                 self._failure.tell(line, wrong=True)
                 if self._twin.there:
                     self._twin.show(Lines([line]))

@@ -144,7 +144,7 @@ def _walk(desk: Desk, artifacts: Path) -> None:
     _pick(page, "resolver01")
     expect(page.get_by_role("status").filter(has_text="One of them is held back")).to_be_visible()
     page.locator(f"{PANEL} .rb-reason input").fill(REASON)
-    expect(page.get_by_role("status").filter(has_text="enabled in spite of its verdict")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="tried in spite of its verdict")).to_be_visible()
     expect(select.output("run.pick()").locator("caption").last).to_have_text("Chosen VMs: 5 of 43")
     expect(select.run("run.choose(picker)")).to_contain_text(REASON)
     select.run_below("run.choose(picker)")

@@ -122,6 +122,59 @@ def test_a_wrong_vault_name_is_explained_and_nothing_is_written(desk: Desk, arti
     desk.page.screenshot(path=artifacts / "01_wrong_name-1280.png")
 
 
+def _tab_to(page: Page, label: str) -> None:
+    """
+    Press Tab until the field or button of this name has the focus.
+    """
+    named = "() => { const at = document.activeElement; return at.labels?.[0]?.innerText || at.innerText || '' }"
+    for _ in range(100):
+        if page.evaluate(named).strip() == label:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no Tab leads to {label}")
+
+
+def test_vms_are_chosen_with_the_keyboard_alone(desk: Desk, artifacts: Path) -> None:
+    """
+    From the table's search on no mouse is needed: a VM is chosen and another left out by name, with its row.
+    """
+    notebook = desk.open("04_select_vms")
+    notebook.run_all()
+    page, keys = desk.page, desk.page.keyboard
+    page.locator(".rb-vms .dt-search input").focus()
+    _tab_to(page, "Select none")
+    keys.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="No VM is chosen")).to_be_visible()
+
+    for name, button in (("web02", "Choose"), ("APP01 (rg-edge-prod)", "Choose"), ("app01", "Leave out")):
+        page.locator(".rb-vms .dt-search input").focus()
+        _tab_to(page, "VM by name")
+        keys.type(name)
+        _tab_to(page, button)
+        keys.press("Enter")
+        said = f"{'Chosen' if button == 'Choose' else 'Left out'}: {name}."
+        expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
+        expect(page.get_by_label("VM by name")).to_have_value("")
+
+    _tab_to(page, "VM by name")
+    keys.type("nobody")
+    _tab_to(page, "Choose")
+    keys.press("Space")
+    expect(page.get_by_role("status").filter(has_text="No VM is called 'nobody'")).to_be_visible()
+    expect(page.get_by_label("VM by name")).to_have_value("nobody")
+    notebook.show(page.locator(".rb-vm-by-name"), 1280)
+    page.screenshot(path=artifacts / "04_by_name-1280.png")
+
+    page.locator(".rb-vms .dt-search input").fill("web02")
+    expect(page.locator(".rb-vms tbody tr.selected")).to_have_count(1)
+    twin = notebook.output("run.pick()")
+    expect(twin.locator("caption").last).to_have_text(f"Chosen VMs: 1 of {VMS}")
+    expect(twin).to_contain_text("is not taken over")
+    notebook.run("run.choose(picker)")
+    expect(twin).not_to_contain_text("is not taken over")
+    assert "web02" in _html(notebook.saved(), "run.pick()")
+
+
 def test_jupyterlab_asks_nothing_of_the_internet_and_of_the_operator(desk: Desk) -> None:
     """
     With the shipped settings no news prompt stands in the way, and the browser talks to the server alone.

@@ -1,5 +1,5 @@
 """
-The errors that users meet. Imports only `text`, for the sentences.
+The errors that users meet. Imports only `text`, for the sentences, and `secrets`.
 
     RunbookError                 exit 1
     ├── InvalidParameters        exit 2: nothing was sent
@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from runbook_lib import text
+from runbook_lib.secrets import redacted
 
 __all__ = [
     "BrokenEvidence",
@@ -61,7 +62,11 @@ class RunbookError(Exception):
         Say what is wrong and what to do about it, in *language*; without one in that of the run (see `speak`).
         """
         language = language or self.language
-        facts = {"resource": self.resource, "section": self.section} | self.facts
+        # What was typed may be a password in the wrong place.
+        facts = {
+            name: redacted(value) if isinstance(value, str) else value
+            for name, value in {"resource": self.resource, "section": self.section, **self.facts}.items()
+        }
         said = text.say(f"error.{self.message}", language, **facts)
         remedy = f"error.{self.message}.remedy"
         if text.exists(remedy, language):

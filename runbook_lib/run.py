@@ -259,8 +259,7 @@ class Run(Views):
         except RunbookError:
             if self.folder is not state["folder"]:
                 shutil.rmtree(self.folder.path)
-            vars(self).clear()
-            vars(self).update(state)
+            self.__dict__ = state
             raise
         if self.folder is not state["folder"]:
             self.folder.remember()

@@ -86,6 +86,7 @@ class Entra:
         seen: method and path of each request to Resource Manager.
         pending: how often a device code is not yet confirmed.
         scope: what the last device code was asked for.
+        answers: status, headers and body by path, in the place of what Resource Manager would answer.
         arm: host and port of what answers as Resource Manager, without TLS; None where nothing does.
     """
 
@@ -96,6 +97,7 @@ class Entra:
         self.issued: set[str] = set()
         self.seen: list[tuple[str, str]] = []
         self.pending = 0
+        self.answers: dict[str, tuple[int, dict[str, str], Any]] = {}
         self.arm: tuple[str, int] | None = None
         self._nonces: dict[str, str] = {}
         self.scope = ""
@@ -226,6 +228,11 @@ def _handler(entra: Entra) -> type[BaseHTTPRequestHandler]:
 
         def _forward(self, sent: bytes) -> None:
             entra.seen.append((self.command, self.path))
+            if (path := urlsplit(self.path).path) in entra.answers:
+                status, headers, answer = entra.answers[path]
+                sent = json.dumps(answer).encode()
+                self._answer(status, sent, headers | {"Content-Length": str(len(sent))})
+                return
             kind, _, given = self.headers.get("Authorization", "").partition(" ")
             if entra.arm is None or kind != "Bearer" or given not in entra.issued:
                 code = {"code": "ExpiredAuthenticationToken", "message": "The access token has expired."}

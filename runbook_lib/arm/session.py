@@ -23,7 +23,7 @@ from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 from runbook_lib.arm.limiter import Limiter
 from runbook_lib.arm.patience import Patience
-from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard, origin_of
+from runbook_lib.arm.pipeline import CallLog, ForeignHost, ReadOnlyGuard, Redirects, leads_to
 from runbook_lib.arm.signin import Asked, Prompt, SignIn, cloud_of
 from runbook_lib.arm.wire import http_date
 from runbook_lib.errors import InvalidParameters, SignInError
@@ -170,6 +170,7 @@ class Session:
         options: dict[str, Any] = {
             "base_url": self._base_url,
             "per_retry_policies": [self.guard, CallLog(self.journal)],
+            "redirect_policy": Redirects(self._base_url),
             "retry_policy": Patience(self.limiter, self.sleep, self.target.caller),
             # azure-core's own logging would print headers; ours is the journal.
             "logging_enable": False,
@@ -333,6 +334,9 @@ class Session:
             raise self._refused(redacted(error.message)) from error
         except HttpResponseError as error:
             raise ArmError(error.status_code or 0, "HttpResponseError", error.message) from error
+        except ForeignHost as error:
+            # Links are looked at before they are followed: a redirect led there.
+            raise ArmError(error.status, "ForeignRedirect", error.message) from error
         except AzureError as error:
             raise ArmError(0, type(error).__name__, error.message) from error
         if response.status_code == 401:
@@ -344,7 +348,7 @@ class Session:
 
     def _refuse_foreign(self, path: str, following: str) -> None:
         # The next request carries the token: it must not follow a link out of ARM.
-        if origin_of(following) != origin_of(self._base_url):
+        if not leads_to(following, self._base_url):
             raise ArmError(200, "ForeignNextLink", f"{path}: the answer leads on to another host")
 
     def _take_time(self, response: HttpResponse) -> None:

@@ -1,7 +1,7 @@
 """
 Who signs in to Azure, how, and where: credentials, clouds, and what to do when signing in does not succeed.
 
-Imports azure-core, azure-mgmt-core, `errors` and `folder`; azure-identity late.
+Imports azure-core, azure-mgmt-core, `pipeline`, `errors` and `folder`; azure-identity late.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.mgmt.core.tools import get_arm_endpoints
 
+from runbook_lib.arm.pipeline import origin_of
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import interactive
 from runbook_lib.parameters import Parameters
@@ -118,14 +119,14 @@ def _is_host(url: str) -> bool:
     """
     Tell whether a URL is https:// and a host, with a port if need be, and nothing else.
     """
-    try:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
+    # What is read in two ways, such as a name in other letters than ASCII, would match no link that Azure gives.
+    if origin_of(url) is None:
         return False
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port is None else f":{parts.port}"
     alone = not (parts.path or parts.query or parts.fragment)
-    return parts.scheme == "https" and bool(host) and alone and parts.netloc.lower() == f"{host}{port}"
+    return parts.scheme == "https" and alone and parts.netloc.lower() == f"{host}{port}"
 
 
 def login_command(cloud: Cloud, tenant: str) -> str:

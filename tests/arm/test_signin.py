@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from entra import CLIENT, SECRET, TENANT, UPN, Entra, entra, token
 
-from runbook_lib.arm.session import Session, open_session
+from runbook_lib.arm.session import ArmError, Session, open_session
 from runbook_lib.arm.signin import AUDIENCE, ENDPOINT, Asked, cloud_of
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.journal import Journal
@@ -43,6 +43,8 @@ def endpoint(served: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     served.asked.clear()
     served.refusal = None
     served.pending = 0
+    served.answers.clear()
+    served.seen.clear()
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RUNBOOK_STATE", str(tmp_path / "state"))
@@ -339,6 +341,25 @@ def test_a_token_that_is_over_in_the_middle_of_a_run_is_a_sign_in_error(
     assert f"`az login --tenant {TENANT}`" in str(caught.value)
 
 
+@pytest.mark.parametrize("way", ["link", "redirect"])
+@pytest.mark.parametrize("form", ["https://127.0.0.1:{port}\\@{host}/stolen", "https://127.0.0.1:{port}/stolen"])
+def test_the_token_is_never_led_to_another_host(
+    endpoint: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, form: str
+) -> None:
+    """
+    By a link or a redirect of Resource Manager's, whatever azure-core's own transport would read in it.
+    """
+    _service_principal(monkeypatch)
+    link = form.format(host=endpoint.host, port=endpoint.host.partition(":")[2])
+    rows = {"value": [], "nextLink": link}
+    answers = {"link": (200, {"Content-Type": "application/json"}, rows), "redirect": (307, {"Location": link}, {})}
+    endpoint.answers["/subscriptions"] = answers[way]
+    with pytest.raises(ArmError, match="another host"):
+        list(signed_in(tmp_path, sign_in="environment").rows("/subscriptions", "2022-12-01"))
+
+    assert ["/subscriptions?api-version=2022-12-01"] == [path for _, path in endpoint.seen]
+
+
 @pytest.mark.parametrize(
     ("name", "endpoint", "scope", "authority"),
     [
@@ -407,6 +428,8 @@ def test_the_endpoint_of_the_cloud_itself_is_no_other() -> None:
         "https://arm.local?x=1",
         "https://arm.local:port",
         "https://[arm",
+        "https://ärm.local",
+        "https://evil.example\\@arm.local",
     ],
 )
 def test_what_is_no_endpoint_is_refused_and_not_repeated(url: str) -> None:

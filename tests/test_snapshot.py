@@ -45,6 +45,7 @@ pytestmark = pytest.mark.commands
 PRODUCTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 DEVELOPMENT = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
 SECRET = "correct-horse-battery"
+EXTENSIONS = "Microsoft.Azure.Extensions"
 WAVE = ("-p", "vm_selector", "tag:wave=1")
 # What a run never looks at, or only the instance view tells of.
 NOT_COPIED = ("/backupjobs/", "/extensions/", "/virtualmachinescalesets/")
@@ -245,6 +246,17 @@ def test_only_the_owner_may_read_it_and_it_holds_no_secret(contoso: Sandbox, tmp
         {"id": "/subscriptions/s/VMs/v/Extensions/e", "properties": {"Settings": {"x": SECRET}}},
         {"properties": {"TypeHandlerVersion": "1.0", "settings": SECRET, "protectedSettings": SECRET}},
         {"extensionProfile": {"extensions": [{"properties": {"settings": {"x": SECRET}}}]}},
+        {"osprofile": {"WindowsConfiguration": {"additionalUnattendContent": [{"content": SECRET}]}}},
+        {"OSProfile": {"linuxconfiguration": {"ssh": {"publicKeys": [{"keyData": SECRET}]}}, "secrets": [SECRET]}},
+        {"osProfile": {"LinuxConfiguration": [{"keyData": SECRET}]}},
+        {"extensions": [{"type": f"{EXTENSIONS}.CustomScript", "statuses": [{"message": SECRET}]}]},
+        {"Extensions": [{"name": "VMSnapshot", "Statuses": [{"Message": SECRET}]}]},
+        {"extensions": [{"name": "VMSnapshot", "type": "Example.VMSnapshot", "statuses": [{"message": SECRET}]}]},
+        {"vmAgent": {"extensionHandlers": [{"type": f"{EXTENSIONS}.CustomScript", "status": {"message": SECRET}}]}},
+        {"VMAgent": {"ExtensionHandlers": [{"Status": {"message": SECRET}}]}},
+        {"properties": {"publisher": EXTENSIONS, "typeHandlerVersion": "2.1", "instanceView": {"message": SECRET}}},
+        {"statuses": [{"code": "ProvisioningState/failed", "message": f"stdout: {SECRET}"}]},
+        {"instanceView": {"vmHealth": {"status": {"message": SECRET}}}},
     ],
 )
 def test_secrets_are_left_out_wherever_they_stand(body: dict[str, Any]) -> None:
@@ -252,6 +264,49 @@ def test_secrets_are_left_out_wherever_they_stand(body: dict[str, Any]) -> None:
     By the name of the member, by the text itself, and with all settings of an extension, however little it says.
     """
     assert SECRET not in json.dumps(scrubbed(body))
+
+
+def test_what_scripts_printed_is_left_out_and_what_checks_go_by_is_kept(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of the VM agent and of the backup extension, in the model and in the view, a message says what is wrong.
+    """
+    backup = "Microsoft.Azure.RecoveryServices.VMSnapshotLinux"
+    failed = {"code": "ProvisioningState/failed/5", "displayStatus": "Provisioning failed", "message": "SNAPSHOT"}
+    printed = {"code": "ProvisioningState/succeeded", "displayStatus": "done", "message": f"[stdout] {SECRET}"}
+    told = {"code": "ProvisioningState/succeeded", "displayStatus": "Not Ready", "message": "AGENT says"}
+    view = {
+        "statuses": [printed, {"code": "PowerState/running"}],
+        "extensions": [
+            {"name": "x", "type": backup, "typeHandlerVersion": "1.0", "statuses": [failed]},
+            {"name": "y", "type": f"{EXTENSIONS}.CustomScript", "statuses": [printed]},
+        ],
+        "vmAgent": {
+            "vmAgentVersion": "2.9",
+            "statuses": [told],
+            "extensionHandlers": [
+                {"type": backup, "status": failed},
+                {"type": f"{EXTENSIONS}.CustomScript", "status": printed},
+            ],
+        },
+    }
+    estate = read_estate("contoso")
+    seen = {vm: one | view if "vmAgent" in one else one for vm, one in estate.status.items()}
+    contoso.load(replace(estate, status=seen))
+    file, result = _snapshot(tmp_path)
+    original, planned = _on(contoso, monkeypatch)
+    copy = _loaded(file, tmp_path)
+    again, replanned = _on(copy, monkeypatch)
+    copy.close()
+    verdicts = checks.verdicts_on(again, Parameters())
+    facts = {finding.facts.get("message") for finding in checks.findings_on(again, Parameters())}
+
+    assert 0 == result.exit_code, result.output
+    assert SECRET not in file.read_text()
+    assert {"SNAPSHOT", "AGENT says"} <= facts
+    assert checks.verdicts_on(original, Parameters()) == verdicts
+    assert planned.changes == replanned.changes
 
 
 def test_what_is_no_secret_is_copied_as_it_is() -> None:

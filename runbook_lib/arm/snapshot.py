@@ -23,6 +23,7 @@ from typing import Any
 from runbook_lib.arm.inventory import API_VERSIONS, read_inventory
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.arm.wire import Json, as_text, properties_of
+from runbook_lib.checks import BACKUP_EXTENSIONS
 from runbook_lib.checks.kinds import RECOVERY_SERVICES
 from runbook_lib.errors import InvalidParameters, ReadFailed
 from runbook_lib.parameters import Parameters
@@ -39,10 +40,11 @@ SECONDS = 5.0
 # Parameters that name some of the VMs: a copy holds all of them, for nobody could tell the others from absent ones.
 _SELECTING = ("vm_selector", "location")
 _STATUS_ONLY = {"statusOnly": "true"}
-# What is left of a VM's system settings; everything else there is, or may be, a secret.
-_OS_PROFILE = frozenset({"computerName", "allowExtensionOperations", "requireGuestProvisionSignal"})
-_OS_SETTINGS = frozenset({"provisionVMAgent", "enableAutomaticUpdates", "patchSettings", "timeZone"})
-_OS_KINDS = ("windowsConfiguration", "linuxConfiguration")
+# What is left of a VM's system settings; everything else there is, or may be, a secret. All names are compared in lower
+# case, for services and people spell them as they like.
+_OS_PROFILE = frozenset({"computername", "allowextensionoperations", "requireguestprovisionsignal"})
+_OS_SETTINGS = frozenset({"provisionvmagent", "enableautomaticupdates", "patchsettings", "timezone"})
+_OS_KINDS = frozenset({"windowsconfiguration", "linuxconfiguration"})
 # Members that hold secrets, or what a script printed, wherever they stand.
 _SECRETS = frozenset(
     {
@@ -58,8 +60,11 @@ _SECRETS = frozenset(
     }
 )
 # Members that hold extensions, and those that only an extension has: the service may leave out any of them.
-_EXTENSIONS = frozenset({"extensionprofile", "extensions"})
+_EXTENSIONS = frozenset({"extensionhandlers", "extensionprofile", "extensions"})
 _EXTENSION = frozenset({"autoupgrademinorversion", "enableautomaticupgrade", "forceupdatetag", "typehandlerversion"})
+# The messages of other extensions hold what a script printed; that of the VM quotes them.
+_STATUS = frozenset({"status", "statuses"})
+_BACKUP = frozenset({f"microsoft.azure.recoveryservices.{each}" for each in BACKUP_EXTENSIONS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,27 +370,37 @@ def _name(path: str, query: Mapping[str, str]) -> str:
 # --- what becomes of it ---------------------------------------------------------------------------------------------
 
 
-def scrubbed(value: Any, name: str = "", *, extension: bool = False) -> Any:
+def scrubbed(value: Any, name: str = "", *, extension: bool = False, told: bool = False) -> Any:
     """
     Return a part of an answer without what opens something: passwords, scripts and what they print, signatures.
 
     Args:
         name: of the member that it is the value of.
         extension: whether it is within an extension.
+        told: whether it is of the VM agent or of the backup extension, whose messages checks go by.
     """
     if isinstance(value, str):
         return public_members({name: value})[name]
     if isinstance(value, list):
-        return [scrubbed(each, name, extension=extension) for each in value]
+        return [scrubbed(each, name, extension=extension, told=told) for each in value]
     if not isinstance(value, dict):
         return value
-    if name == "osProfile":
-        system = {kind: _some(value[kind], _OS_SETTINGS) for kind in _OS_KINDS if isinstance(value.get(kind), dict)}
-        return _some(value, _OS_PROFILE) | system
-    extension = extension or name.lower() in _EXTENSIONS or _is_extension(value)
-    # Those of an extension, which many put passwords into; a policy's are another thing.
-    left_out = _SECRETS | {"settings"} if extension else _SECRETS
-    return {own: scrubbed(each, own, extension=extension) for own, each in value.items() if own.lower() not in left_out}
+    place = name.lower()
+    if place == "osprofile":
+        kinds = {own: each for own, each in value.items() if own.lower() in _OS_KINDS and isinstance(each, dict)}
+        return _some(value, _OS_PROFILE) | {own: _some(each, _OS_SETTINGS) for own, each in kinds.items()}
+    if place in _EXTENSIONS or _is_extension(value):
+        extension, told = True, _is_backup(value)
+    elif place == "vmagent":
+        told = True
+    left_out = _SECRETS
+    if extension:
+        # Those of an extension, which many put passwords into; a policy's are another thing.
+        left_out |= {"settings"}
+    if (extension or place in _STATUS) and not told:
+        left_out |= {"message"}
+    kept = {own: each for own, each in value.items() if own.lower() not in left_out}
+    return {own: scrubbed(each, own, extension=extension, told=told) for own, each in kept.items()}
 
 
 def _is_extension(body: Json) -> bool:
@@ -397,8 +412,17 @@ def _is_extension(body: Json) -> bool:
     return kind.endswith("/extensions") or "/extensions/" in place or not _EXTENSION.isdisjoint(names)
 
 
+def _is_backup(extension: Json) -> bool:
+    """
+    Tell whether an extension says that it is Azure Backup's, whatever it is called.
+    """
+    names = {own.lower(): as_text(each) for own, each in extension.items()}
+    parts = (names.get("publisher", ""), names.get("type", ""))
+    return ".".join(part for part in parts if part).lower() in _BACKUP
+
+
 def _some(value: Json, names: frozenset[str]) -> Json:
-    return {name: scrubbed(each) for name, each in value.items() if name in names}
+    return {name: scrubbed(each, name) for name, each in value.items() if name.lower() in names}
 
 
 def _assembled(recorder: _Recorder, subscriptions: Iterable[str]) -> tuple[dict[str, Json], dict[str, Json]]:

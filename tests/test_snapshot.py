@@ -526,6 +526,108 @@ def test_a_part_of_another_reading_is_refused(contoso: Sandbox, tmp_path: Path) 
     assert "not ours\n" == (tmp_path / "else.json.part").read_text()
 
 
+def _interrupted(contoso: Sandbox, tmp_path: Path, *arguments: str) -> Path:
+    """
+    Begin a copy that is cut off before it is whole; return what it left.
+    """
+    contoso.fault(Fault(does="reset", path="/disks$"))
+    _, broken = _snapshot(tmp_path, *arguments)
+    contoso.clear_faults()
+    assert 5 == broken.exit_code, broken.output
+    return tmp_path / "copy.json.part"
+
+
+def _subscriptions_changed(part: Path, change: dict[str, Any]) -> None:
+    """
+    Edit the list of subscriptions among what was read.
+    """
+    lines = [json.loads(line) for line in part.read_text().splitlines()]
+    lines = [each | change if each.get("path") == "/subscriptions" else each for each in lines]
+    part.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+
+
+def test_a_reading_that_ended_in_an_error_is_not_gone_on_with(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Whoever gets to see the subscription later gets the copy by the same command.
+    """
+    estate = read_estate("contoso")
+    others = tuple(body for body in estate.resources if DEVELOPMENT not in body["id"])
+    status = {vm: view for vm, view in estate.status.items() if DEVELOPMENT not in vm}
+    contoso.load(replace(estate, resources=others, status=status))
+    _, unseen = _snapshot(tmp_path, "-p", "subscription_ids", DEVELOPMENT)
+    left = sorted(path.name for path in tmp_path.glob("copy.json*"))
+    contoso.load(estate)
+    file, result = _snapshot(tmp_path, "-p", "subscription_ids", DEVELOPMENT)
+
+    assert (2, True) == (unseen.exit_code, "is not among those" in unseen.stderr), unseen.output
+    assert ["copy.json.journal.jsonl"] == left
+    assert 0 == result.exit_code, result.output
+    assert [DEVELOPMENT] == json.loads(file.read_text())["source"]["subscriptions"]
+
+
+def test_an_error_that_an_earlier_reading_leads_to_is_looked_at_anew(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    What was not there when it began may be there by now; what is still not there is an error, once.
+    """
+    chosen = ("-p", "subscription_ids", PRODUCTION)
+    part = _interrupted(contoso, tmp_path, *chosen)
+    _subscriptions_changed(part, {"rows": []})
+    _, result = _snapshot(tmp_path, *chosen)
+
+    assert 0 == result.exit_code, result.output
+    assert "0 there from an earlier try" in result.stdout
+
+
+@pytest.mark.parametrize("link", ["https://127.0.0.1:1\\@management.azure.com/planted", "https://evil.example/planted"])
+def test_a_part_that_leads_to_another_host_is_read_anew(contoso: Sandbox, tmp_path: Path, link: str) -> None:
+    """
+    Whoever writes into it gets neither a request nor a row into the copy.
+    """
+    part = _interrupted(contoso, tmp_path)
+    planted = {"id": "/subscriptions/planted", "subscriptionId": "planted"}
+    _subscriptions_changed(part, {"rows": [planted], "following": link})
+    since = contoso.requests()[-1]["seq"]
+    file, result = _snapshot(tmp_path)
+
+    assert 0 == result.exit_code, result.output
+    assert "planted" not in file.read_text()
+    assert [] == [each["path"] for each in contoso.requests(since) if "planted" in each["path"]]
+
+
+@pytest.mark.parametrize(("hours", "goes_on"), [(20, True), (25, False), (240, False)])
+def test_a_part_of_another_day_is_read_anew(contoso: Sandbox, tmp_path: Path, hours: int, *, goes_on: bool) -> None:
+    """
+    Up to a day it is gone on with, and the copy is as old as its oldest answer; a rehearsal begins at the newest one.
+    """
+    part = _interrupted(contoso, tmp_path)
+    began = min(json.loads(line)["at"] for line in part.read_text().splitlines()[1:])
+    contoso.advance(hours * 3600)
+    file, result = _snapshot(tmp_path)
+    estate = read_estate(file)
+
+    assert 0 == result.exit_code, result.output
+    assert goes_on == ("0 there from an earlier try" not in result.stdout)
+    assert goes_on == (began == estate.source["read_at"])
+    assert (contoso.now() - estate.as_of).total_seconds() < 60
+    assert f"read at {estate.source['read_at']}" in result.stdout
+
+
+def test_a_part_that_lacks_nothing_is_of_another_day_by_this_machine(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Where nothing is asked any more, no answer tells the time.
+    """
+    session = _session(contoso, tmp_path)
+    part = tmp_path / "copy.part"
+    whole = read_snapshot(session, Parameters(), part, lambda *_: None)
+    again = read_snapshot(_session(contoso, tmp_path), Parameters(), part, lambda *_: None)
+    contoso.advance(25 * 3600)
+    anew = read_snapshot(_session(contoso, tmp_path), Parameters(), part, lambda *_: None)
+
+    assert (0, 0, 0) == (whole.kept, again.asked, anew.kept)
+    assert whole.origin == again.origin
+    assert anew.origin.read_at > whole.origin.read_at
+
+
 @pytest.mark.parametrize("content", ["notes\nwithout an end", "no line at all", '{"snapshot":1}\n[', "[]\n{"])
 def test_a_foreign_part_is_refused_and_left_as_it_is(contoso: Sandbox, tmp_path: Path, content: str) -> None:
     """

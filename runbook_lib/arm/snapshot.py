@@ -2,8 +2,10 @@
 A copy of an estate: what a run would read, kept as the service told it, so that a sandbox can tell it again.
 
 `read_inventory` reads through a recorder, so that the copy holds neither more nor less than a run looks at. Each page
-goes into a file of its own as it comes, and an interrupted reading goes on after the last one. What could not be read
-becomes a rule by which the sandbox refuses it as the service did. Nothing that opens something is kept.
+goes into a file of its own as it comes, and an interrupted reading goes on after the last one within a day; it is read
+anew later, and where it ended in an error of its own, which what was read may be the cause of. A copy is as old as its
+oldest answer. What could not be read becomes a rule by which the sandbox refuses it as the service did. Nothing that
+opens something is kept.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ LEFT_OUT = "NotInSnapshot"
 # No answer at all, or none within the time that the service's limits ask for: it is worth trying again.
 PASSING = (0, 429)
 SECONDS = 5.0
+# What is older, by the service's clock, is not gone on with: the estate has moved, and a copy is of one time.
+OLDEST = timedelta(hours=24)
 # Parameters that name some of the VMs: a copy holds all of them, for nobody could tell the others from absent ones.
 _SELECTING = ("vm_selector", "location")
 _STATUS_ONLY = {"statusOnly": "true"}
@@ -73,6 +77,8 @@ class Snapshot:
     What was read of an estate.
 
     Attributes:
+        origin: what it is a copy of, read at the time of its oldest answer.
+        until: the service's clock at the newest answer.
         resources: ARM bodies, by lower-cased id.
         status: what else is known of VMs, vaults and items, by lower-cased id.
         faults: rules by which a sandbox refuses what is not here.
@@ -81,6 +87,7 @@ class Snapshot:
     """
 
     origin: Origin
+    until: datetime
     inventory: Inventory
     resources: dict[str, Json]
     status: dict[str, Json]
@@ -101,7 +108,8 @@ def read_snapshot(session: Session, asked: Parameters, part: Path, told: Callabl
     Read the estate as far as a run with these parameters would, for all VMs of its subscriptions.
 
     Args:
-        part: file of what was read so far; left where it is, for whoever writes the copy to remove.
+        part: file of what was read so far; left where it is, for whoever writes the copy to remove. One that is older
+            than a day, or that leads to an error, is removed, and all is read anew.
         told: called every few seconds with how many requests were answered, and how many seconds were waited for the
             service's limits.
 
@@ -115,20 +123,26 @@ def read_snapshot(session: Session, asked: Parameters, part: Path, told: Callabl
             raise InvalidParameters("snapshot_selects", name=name)
     recorder = _Recorder(session, part, _header(session, asked), told)
     try:
-        inventory = read_inventory(recorder, asked)
-        if asked.change_policy:
-            # Which of them a rehearsal brings under another policy is not known yet.
-            _read_points(recorder, inventory)
-    finally:
-        recorder.close()
+        with closing(recorder):
+            inventory = read_inventory(recorder, asked)
+            if asked.change_policy:
+                # Which of them a rehearsal brings under another policy is not known yet.
+                _read_points(recorder, inventory)
+            recorder.refuse_old()
+    except (InvalidParameters, _TooOld):
+        part.unlink()
+        if recorder.kept:
+            return read_snapshot(session, asked, part, told)
+        raise
     target = inventory.target
     subscriptions = _subscriptions(inventory, asked)
     origin = Origin(
-        kind=target.kind, name=target.name, tenant=target.tenant, subscriptions=subscriptions, read_at=recorder.now
+        kind=target.kind, name=target.name, tenant=target.tenant, subscriptions=subscriptions, read_at=recorder.since
     )
     resources, status = _assembled(recorder, subscriptions)
     return Snapshot(
         origin=origin,
+        until=recorder.now,
         inventory=inventory,
         resources=resources,
         status=status,
@@ -167,6 +181,12 @@ def _read_points(recorder: _Recorder, inventory: Inventory) -> None:
 # --- what is kept as it comes ---------------------------------------------------------------------------------------
 
 
+class _TooOld(Exception):
+    """
+    What an earlier try left is of another time.
+    """
+
+
 @dataclass(slots=True)
 class _Kept:
     """
@@ -196,6 +216,7 @@ class _Recorder:
         self._next = time.monotonic() + SECONDS
         self._lock = threading.Lock()
         self._now: datetime | None = None
+        self._since: datetime | None = None
         self.answers: dict[str, _Kept] = {}
         self.refusals: dict[str, tuple[_Kept, ArmError]] = {}
         self.asked = 0
@@ -226,6 +247,25 @@ class _Recorder:
         The service's clock at its newest answer.
         """
         return self._session.now if self._now is None else self._now
+
+    @property
+    def since(self) -> datetime:
+        """
+        The service's clock at its oldest answer.
+        """
+        return self.now if self._since is None else self._since
+
+    def refuse_old(self) -> None:
+        """
+        Refuse what an earlier try left, if by now it is too old. Without a new answer the clock is this machine's.
+
+        Raises:
+            _TooOld: it is.
+        """
+        answered = self.asked or self.refusals
+        now = self._session.now if answered else datetime.fromtimestamp(self._session.clock(), UTC)
+        if self.kept and now - self.since > OLDEST:
+            raise _TooOld
 
     def get(self, path: str, api_version: str, **query: str) -> Json:
         """
@@ -303,13 +343,18 @@ class _Recorder:
     def _keep(self, kept: _Kept, answer: Json) -> None:
         with self._lock:
             self.asked += 1
-            self._now = max(self._session.now, self._now or self._session.now)
-            entry = {"path": kept.path, "query": kept.query, "at": self._now.isoformat()} | answer
+            self.refuse_old()
+            self._saw(self._session.now)
+            entry = {"path": kept.path, "query": kept.query, "at": self.now.isoformat()} | answer
             self._write(entry)
             if time.monotonic() < self._next:
                 return
             self._next = time.monotonic() + SECONDS
         self._told(self.asked, round(self._session.limiter.waited))
+
+    def _saw(self, now: datetime) -> None:
+        self._now = max(now, self._now or now)
+        self._since = min(now, self._since or now)
 
     def _write(self, entry: Json) -> None:
         os.write(self._handle, _line(entry))
@@ -335,7 +380,7 @@ class _Recorder:
                 raise ValueError
             for entry in entries:
                 self._take(entry)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise InvalidParameters("snapshot_other", name="FILE", resource=str(self._part)) from error
         # Only now is it known whose file it is.
         if len(whole) != ended:
@@ -346,7 +391,7 @@ class _Recorder:
 
     def _take(self, entry: Json) -> None:
         name = _name(entry["path"], entry["query"])
-        self._now = max(datetime.fromisoformat(entry["at"]), self._now or datetime.fromisoformat(entry["at"]))
+        self._saw(datetime.fromisoformat(entry["at"]).astimezone(UTC))
         kept = self.answers.get(name)
         if "rows" not in entry:
             self.answers[name] = _Kept(path=entry["path"], query=entry["query"], body=entry["body"])

@@ -104,14 +104,14 @@ def _write(file: Path, found: Snapshot) -> None:
 
 def estate_of(file: Path, found: Snapshot) -> Estate:
     """
-    Make an estate of what was read; a rehearsal on it runs under the documented limits.
+    Make an estate of what was read; a rehearsal on it begins at the newest answer, under the documented limits.
     """
     from runbook_lib.sandbox import Estate
 
     profile: dict[str, Any] = {**_PROFILE, **({"faults": list(found.faults)} if found.faults else {})}
     return Estate(
         name=file.stem,
-        as_of=found.origin.read_at,
+        as_of=found.until,
         resources=tuple(found.resources.values()),
         status=found.status,
         profile=profile,

@@ -33,6 +33,7 @@ __all__ = [
     "from_text",
     "has_hole",
     "is_guid",
+    "is_tenant",
     "location_name",
     "schema",
 ]
@@ -229,6 +230,13 @@ def is_guid(value: str) -> bool:
     return bool(_GUID.fullmatch(value))
 
 
+def is_tenant(value: str) -> bool:
+    """
+    Tell whether *value* may be a tenant: its id, or one of its domains.
+    """
+    return is_guid(value) or bool(_HOST.fullmatch(value) and "." in value)
+
+
 def location_name(value: str) -> str:
     """
     Normalise a region: `West Europe` and `westeurope` are one.
@@ -353,7 +361,7 @@ def _names(p: Parameters) -> Problems:
 
 
 def _tenant(p: Parameters) -> Problems:
-    if p.tenant_id and not is_guid(p.tenant_id) and not (_HOST.fullmatch(p.tenant_id) and "." in p.tenant_id):
+    if p.tenant_id and not is_tenant(p.tenant_id):
         yield InvalidParameters("tenant_id", name="tenant_id", value=p.tenant_id)
 
 

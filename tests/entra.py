@@ -82,6 +82,7 @@ class Entra:
         bundle: certificate to trust, for REQUESTS_CA_BUNDLE.
         asked: the forms and queries that tokens were asked for with.
         refusal: code and description that every request for a token is refused with; empty for none.
+        tenant: that tokens are of.
         issued: tokens that Resource Manager takes here.
         seen: method and path of each request to Resource Manager.
         pending: how often a device code is not yet confirmed.
@@ -97,6 +98,7 @@ class Entra:
         self.issued: set[str] = set()
         self.seen: list[tuple[str, str]] = []
         self.pending = 0
+        self.tenant = TENANT
         self.answers: dict[str, tuple[int, dict[str, str], Any]] = {}
         self.arm: tuple[str, int] | None = None
         self._nonces: dict[str, str] = {}
@@ -138,7 +140,7 @@ class Entra:
         audience = asked.get("resource") or asked.get("scope", self.scope).split()[0].removesuffix("/.default")
         by_person = asked.get("grant_type", "").endswith(("authorization_code", "refresh_token", "device_code"))
         claims: dict[str, Any] = {"upn": UPN} if by_person else {"appid": CLIENT}
-        given = token(audience, **claims)
+        given = token(audience, self.tenant, **claims)
         self.issued.add(given)
         answer: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": given}
         if by_person:

@@ -220,6 +220,42 @@ def test_an_expired_secret_ends_a_run_with_the_command_that_mends_it(desk: Desk)
     assert before == len(desk.front.seen)
 
 
+def test_a_target_that_does_not_answer_is_no_wrong_parameter(desk: Desk) -> None:
+    """
+    Exit code 1, and nothing is left that would have to be resumed, or that stands in the way of another try.
+    """
+    endpoint = desk.environment[ENDPOINT]
+    desk.environment[ENDPOINT] = "https://localhost:1"
+    try:
+        done = desk.runbook(
+            "run", "--target", "azure", "-p", "sign_in", "environment", "--out", str(desk.folder / "none")
+        )
+    finally:
+        desk.environment[ENDPOINT] = endpoint
+
+    assert 1 == done.returncode, done.stderr
+    assert "The list of subscriptions could not be read" in done.stderr
+    assert "HTTPS_PROXY" in done.stderr
+    assert not (desk.folder / "none").exists()
+
+
+def test_a_mistyped_tenant_ends_a_run_without_a_traceback(desk: Desk) -> None:
+    """
+    Exit code 2, with the variable's name.
+    """
+    desk.environment["AZURE_TENANT_ID"] = "contoso tenant"
+    try:
+        done = desk.runbook(
+            "run", "--target", "azure", "-p", "sign_in", "environment", "--out", str(desk.folder / "none")
+        )
+    finally:
+        desk.environment["AZURE_TENANT_ID"] = TENANT
+
+    assert 2 == done.returncode, done.stderr
+    assert "AZURE_TENANT_ID is neither" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_binder_is_refused(desk: Desk) -> None:
     """
     Nobody is led to sign in on a public machine.

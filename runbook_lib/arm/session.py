@@ -137,7 +137,7 @@ class Session:
         shared: Path | None = None,
         base_url: str = ARM,
         place: str = "",
-        login: str = "az login",
+        refused: Callable[[str, str], SignInError] | None = None,
         **options: Any,
     ) -> None:
         """
@@ -147,7 +147,7 @@ class Session:
             shared: file in which local processes share what is left of the target's limits; None for this one alone.
             base_url: of Resource Manager.
             place: what tells this target from others of its kind; nothing where there is only one.
-            login: the command that signs in anew.
+            refused: explains, of a resource and its words, why it takes no token; None for a person at the Azure CLI.
             options: more options of the SDK's clients.
         """
         self.target = target
@@ -159,7 +159,7 @@ class Session:
         self._transport = transport
         self.place = place or base_url
         self._base_url = base_url
-        self._login = login
+        self._explain = refused or _refused
         self._more = options
         self._clients: dict[str, _Clients] = {}
         self._lock = threading.Lock()
@@ -331,7 +331,7 @@ class Session:
             response = self._raw.send_request(request)
             self._take_time(response)
         except ClientAuthenticationError as error:
-            raise self._refused(redacted(error.message)) from error
+            raise self._explain(self._base_url, redacted(error.message)) from error
         except HttpResponseError as error:
             raise ArmError(error.status_code or 0, "HttpResponseError", error.message) from error
         except ForeignHost as error:
@@ -340,11 +340,8 @@ class Session:
         except AzureError as error:
             raise ArmError(0, type(error).__name__, error.message) from error
         if response.status_code == 401:
-            raise self._refused(": ".join(_error_of(_json_of(response))))
+            raise self._explain(self._base_url, ": ".join(_error_of(_json_of(response))))
         return response
-
-    def _refused(self, problem: str) -> SignInError:
-        return SignInError("refused", resource=self._base_url, problem=problem, command=self._login)
 
     def _refuse_foreign(self, path: str, following: str) -> None:
         # The next request carries the token: it must not follow a link out of ARM.
@@ -354,6 +351,10 @@ class Session:
     def _take_time(self, response: HttpResponse) -> None:
         # One that is none leaves the clock where it was.
         self._now = http_date(response.headers.get("Date", "")) or self._now
+
+
+def _refused(resource: str, problem: str) -> SignInError:
+    return SignInError("refused", resource=resource, problem=problem, command="az login")
 
 
 def _json_of(response: HttpResponse) -> Any:
@@ -432,7 +433,8 @@ def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt
 
     Raises:
         SignInError: there is no usable sign-in, or it is one of another tenant.
-        InvalidParameters: the sandbox's estate cannot be read, or Azure is asked for on a public Binder.
+        InvalidParameters: the sandbox's estate cannot be read, Azure is asked for on a public Binder, or what the
+            environment says of it cannot be meant.
     """
     if kind == "sandbox":
         sandbox = sandbox_state(sandbox_path())
@@ -458,8 +460,9 @@ def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt
     credential = SignIn(asked, cloud, prompt)
     claims = _claims(credential.get_token(cloud.scope).token)
     tenant = str(claims.get("tid", ""))
-    if asked.tenant_id and is_guid(asked.tenant_id) and tenant.lower() not in ("", asked.tenant_id.lower()):
-        raise SignInError("wrong_tenant", tenant=asked.tenant_id, found=tenant, command=credential.command)
+    # A token has its tenant's id and none of its domains: where one is asked for, the target's mark tells the tenant.
+    if is_guid(credential.tenant) and tenant.lower() not in ("", credential.tenant.lower()):
+        raise credential.of_other_tenant(tenant)
     caller = str(
         claims.get("upn") or claims.get("unique_name") or claims.get("appid") or claims.get("oid") or "unknown"
     )
@@ -469,6 +472,6 @@ def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt
         journal,
         shared=state_path() / "limits.sqlite",
         base_url=cloud.endpoint,
-        login=credential.command,
+        refused=credential.refused,
         credential_scopes=[cloud.scope],
     )

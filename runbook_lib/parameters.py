@@ -12,6 +12,7 @@ import ipaddress
 import json
 import re
 import reprlib
+import shlex
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -25,9 +26,11 @@ from runbook_lib.secrets import redacted
 
 __all__ = [
     "NAMES",
+    "SIGNING_IN",
     "WEEKDAYS",
     "Parameter",
     "Parameters",
+    "as_options",
     "build",
     "fill_name",
     "from_text",
@@ -102,6 +105,8 @@ class Parameters:
 
 
 NAMES = tuple(each.name for each in fields(Parameters))
+# Those that say nothing of the job, but who does it where: a plan that is made leaves them open.
+SIGNING_IN = ("sign_in", "tenant_id", "cloud")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +187,22 @@ def from_text(name: str, value: str) -> Any:
         return reader(value)
     except (ValueError, RecursionError) as error:
         raise _wrong_type(row, _shown(name, value)) from error
+
+
+def as_options(asked: Parameters, names: Iterable[str] = NAMES) -> str:
+    """
+    Write those of *names* that are not as they are by default as options of a command, each after a space; `from_text`
+    reads them again.
+    """
+    values, defaults = asked.as_dict(), Parameters().as_dict()
+    said = ((name, values[name]) for name in names if values[name] != defaults[name])
+    return "".join(f" -p {name} {shlex.quote(_written(value))}" for name, value in said)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list) and not any("," in each for each in value):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def fill_name(name: str, template: str, **words: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -82,6 +83,20 @@ class Desk:
             check=False,
             cwd=self.folder,
             env=self.environment,
+        )
+
+    def rehearse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """
+        Run a command of ours on the sandbox in this machine's processes.
+        """
+        return subprocess.run(
+            [sys.executable, "-m", "runbook_lib", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+            cwd=self.folder,
+            env=self.environment | {"PYTHONPATH": str(REPOSITORY)},
         )
 
     def requests(self) -> list[dict[str, Any]]:
@@ -199,6 +214,29 @@ def test_every_request_carried_a_token_that_was_issued(desk: Desk, applied: tupl
 
     assert {"client_credentials"} == {each["grant_type"] for each in desk.front.asked if "grant_type" in each}
     assert [] == [each for each in calls if each["status"] in (0, 401, 403)]
+
+
+def test_copy_rehearsal_and_apply_go_by_what_each_prints(desk: Desk) -> None:
+    """
+    Each prints the command of the next one, which signs in as the copy did, in the tenant that it did.
+    """
+    file, out = desk.folder / "copy.json", desk.folder / "from-copy"
+    done = desk.runbook(
+        "snapshot", str(file), "--target", "azure", "-p", "sign_in", "environment", "-p", "tenant_id", TENANT
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    words = shlex.split(done.stdout.splitlines()[-1].partition("runbook ")[2])
+    done = desk.rehearse(*words, "-p", "vm_selector", "name:app01", "--out", str(desk.folder / "rehearsed"))
+    assert 0 == done.returncode, done.stdout + done.stderr
+    words = shlex.split(done.stdout.splitlines()[-1].partition("runbook ")[2])
+    done = desk.runbook(*words, "--out", str(out))
+    resumed = desk.runbook("resume", str(out))
+    kept = json.loads((out / "parameters.json").read_text())
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert ("azure", "environment", TENANT) == tuple(kept[each] for each in ("target", "sign_in", "tenant_id"))
+    assert "is sealed" in resumed.stderr
+    assert 0 == desk.runbook("verify", str(out)).returncode
 
 
 def test_an_expired_secret_ends_a_run_with_the_command_that_mends_it(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -766,7 +767,7 @@ def _copy_of_azure(contoso: Sandbox, tmp_path: Path, **asked: Any) -> Path:
     """
     found = read_snapshot(_session(contoso, tmp_path, **AZURE), build(asked), tmp_path / "azure.part", lambda *_: None)
     file = tmp_path / "azure.json"
-    write_estate(estate_of(file, found), file)
+    write_estate(estate_of(file, found, build(asked)), file)
     return file
 
 
@@ -873,6 +874,108 @@ def test_a_rehearsed_plan_applies_where_azure_is(
 
     assert {"done"} == {each.outcome for each in ended}
     assert any("protecteditems" in each.lower() for each in writes(contoso))
+
+
+SIGNED_IN = {"sign_in": "environment", "tenant_id": "contoso.onmicrosoft.com", "cloud": "AzureUSGovernment"}
+
+
+def _asked_for(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """
+    Return what a command would have a run do.
+    """
+    seen: list[Parameters] = []
+    monkeypatch.setattr("runbook_lib.cli.runs._run", lambda asked, *_, **__: seen.append(asked) or 0)
+    result = _runbook(*arguments)
+    monkeypatch.undo()
+    assert 0 == result.exit_code, result.output
+    return seen[0].as_dict()
+
+
+def test_how_to_sign_in_is_not_lost_between_copy_and_apply(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The copy keeps it, the rehearsal prints it in the command that applies, and that command signs in so; a word of the
+    rehearsal's own goes before.
+    """
+    file = _copy_of_azure(contoso, tmp_path, **SIGNED_IN)
+    small = ("--estate", str(file), "-p", "vm_selector", "name:hr01", "--apply")
+    printed = []
+    for name, more in (("r", ()), ("s", ("-p", "sign_in", "cli"))):
+        result = _runbook("run", *small, *more, "--out", str(tmp_path / name))
+        assert 0 == result.exit_code, result.output
+        (line,) = (each for each in result.stdout.splitlines() if "runbook apply" in each)
+        printed.append(shlex.split(line.partition("runbook ")[2]))
+    asked = [_asked_for(monkeypatch, *words) for words in printed]
+
+    assert ["apply", str(tmp_path / "r"), "--target", "azure"] == printed[0][:4]
+    assert SIGNED_IN == {name: asked[0][name] for name in SIGNED_IN}
+    assert SIGNED_IN | {"sign_in": "cli"} == {name: asked[1][name] for name in SIGNED_IN}
+    assert ("azure", "name:hr01", True) == (asked[0]["target"], asked[0]["vm_selector"], asked[0]["apply"])
+
+
+def test_a_copy_prints_how_to_rehearse_what_it_was_made_for(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    With each parameter that is not as it is by default, as a shell takes it; none where there is none.
+    """
+    asked = {"subscription_ids": f"{PRODUCTION},{DEVELOPMENT}", "change_policy": "true", "policy_name": "Nightly"}
+    asked |= {"sign_in": "environment", "resource_group": "rg-{location}"}
+    _, plain = _snapshot(tmp_path)
+    result = _runbook("snapshot", str(tmp_path / "b.json"), *(w for pair in asked.items() for w in ("-p", *pair)))
+    words = shlex.split(result.stdout.splitlines()[-1].partition("runbook ")[2])
+    done = _runbook(*words, "-p", "vm_selector", "name:hr01", "--out", str(tmp_path / "r"))
+    planned = json.loads((tmp_path / "r" / "plan.json").read_text())["parameters"]
+
+    assert plain.stdout.splitlines()[-1].endswith(f"runbook run --estate {tmp_path / 'copy.json'} --apply")
+    assert 0 == done.exit_code, done.output
+    assert asked == {name: words[words.index(name) + 1] for name in asked}
+    assert ([PRODUCTION, DEVELOPMENT], True) == (planned["subscription_ids"], planned["change_policy"])
+    # The original is a sandbox, where nobody signs in.
+    assert "sign_in" not in done.stdout
+
+
+def test_apply_and_resume_take_how_to_sign_in_and_nothing_else(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Over what the plan, or the run that goes on, says; without a word a run goes on as it was started.
+    """
+    _runbook("run", "-p", "vm_selector", "name:hr01", "-p", "sign_in", "cli", "--out", str(tmp_path / "r"))
+    applied = _runbook("apply", str(tmp_path / "r"), "-p", "tenant_id", PRODUCTION, "--out", str(tmp_path / "a"))
+    kept = json.loads((tmp_path / "a" / "parameters.json").read_text())
+    as_it_was = _asked_for(monkeypatch, "resume", str(tmp_path / "a"))
+    otherwise = _asked_for(monkeypatch, "resume", str(tmp_path / "a"), "-p", "sign_in", "environment")
+
+    assert 0 == applied.exit_code, applied.output
+    assert ("cli", PRODUCTION) == (kept["sign_in"], kept["tenant_id"])
+    assert ("cli", PRODUCTION, True) == tuple(as_it_was[each] for each in ("sign_in", "tenant_id", "apply"))
+    assert ("environment", PRODUCTION) == (otherwise["sign_in"], otherwise["tenant_id"])
+
+    for command in ("apply", "resume"):
+        refused = _runbook(command, str(tmp_path / "r"), "-p", "vm_selector", "all", "-p", "sign_in", "cli")
+        wrong = _runbook(command, str(tmp_path / "r"), "-p", "cloud", "Mine")
+
+        assert 2 == refused.exit_code, refused.output
+        assert "'vm_selector' cannot be given here" in refused.stderr
+        assert "sign_in, tenant_id, cloud" in refused.stderr
+        assert (2, True) == (wrong.exit_code, "AzureUSGovernment" in wrong.stderr), wrong.output
+
+
+@pytest.mark.parametrize(
+    "asked", [{"sign_in": "x; reboot"}, {"tenant_id": "$(reboot)"}, {"vm_selector": "all"}, {"cloud": 5}, "cli"]
+)
+def test_a_copy_puts_no_words_of_its_own_into_a_command(contoso: Sandbox, tmp_path: Path, asked: Any) -> None:
+    """
+    What it says of signing in is held against what the parameters take, before anything is done.
+    """
+    document = json.loads(_copy_of_azure(contoso, tmp_path).read_text())
+    document["source"]["asked"] = asked
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps(document))
+    refused = _runbook("run", "--estate", str(file), "--apply", "--out", str(tmp_path / "r"))
+
+    assert 2 == refused.exit_code, refused.output
+    assert "source: " in refused.stderr
 
 
 def test_a_source_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

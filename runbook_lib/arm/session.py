@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from runbook_lib.arm.wire import http_date
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal
-from runbook_lib.parameters import is_guid
+from runbook_lib.parameters import build, is_guid
 from runbook_lib.records import Origin, Target, decode
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 from runbook_lib.secrets import redacted
@@ -44,6 +44,7 @@ __all__ = [
     "DEFAULT_ESTATE",
     "ArmError",
     "Session",
+    "copied_by",
     "open_session",
     "pause_of",
     "sandbox_path",
@@ -418,9 +419,24 @@ def _origin(source: dict[str, Any], path: Path) -> Origin | None:
     if not source:
         return None
     try:
-        return decode(Origin, {name: value for name, value in source.items() if name != "unread"})
-    except ValueError as error:
+        copied_by(source)
+        return decode(Origin, {name: value for name, value in source.items() if name not in ("unread", "asked")})
+    except (InvalidParameters, ValueError) as error:
         raise InvalidParameters("estate", name="estate", problem=f"{path}: source: {error}") from error
+
+
+def copied_by(source: dict[str, Any]) -> Asked:
+    """
+    Read how somebody signed in to make the copy that an estate is; by default where it does not say.
+
+    Raises:
+        InvalidParameters: a value is none that the parameter takes.
+        ValueError: it has another form.
+    """
+    said: Asked = decode(Asked, source.get("asked", {}))
+    # Words of a file that get into a command which is shown.
+    build(asdict(said))
+    return said
 
 
 def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt: Prompt | None = None) -> Session:

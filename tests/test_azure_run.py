@@ -236,7 +236,6 @@ def test_copy_rehearsal_and_apply_go_by_what_each_prints(desk: Desk) -> None:
     assert 0 == done.returncode, done.stdout + done.stderr
     assert ("azure", "environment", TENANT) == tuple(kept[each] for each in ("target", "sign_in", "tenant_id"))
     assert "is sealed" in resumed.stderr
-    assert 0 == desk.runbook("verify", str(out)).returncode
 
 
 def test_an_expired_secret_ends_a_run_with_the_command_that_mends_it(desk: Desk) -> None:

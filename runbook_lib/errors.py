@@ -3,7 +3,7 @@ The errors that users meet. Imports only `text`, for the sentences, and `secrets
 
     RunbookError                 exit 1
     ├── InvalidParameters        exit 2: nothing was sent
-    ├── SignInError              exit 1: no usable credential, or the target refused it
+    ├── SignInError              exit 1: no usable credential, or the target refused it or did not answer
     ├── ReadOnlyViolation        exit 1: a write was attempted outside apply
     ├── ReadFailed               exit 5: a copy was not read to its end; it can go on where it stopped
     ├── WriteFailed              exit 5: a change did not complete; the run can go on where it stopped
@@ -132,7 +132,7 @@ def _rebuild_invalid(
 
 class SignInError(RunbookError):
     """
-    There is no usable credential, or the target refused it.
+    There is no usable credential, or the target refused it or did not answer.
     """
 
 

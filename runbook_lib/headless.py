@@ -73,7 +73,7 @@ def run_headless(
             _remove(fresh)
         raise
     except SignInError:
-        if not begun and not _asked(out):
+        if not begun and not _answered(out):
             _remove(fresh)
         raise
     except WriteFailed as error:
@@ -94,11 +94,12 @@ def _check_kind(plan: Plan, target: str) -> None:
         raise PlanRefused("plan_target", planned=plan.target, found="AZURE")
 
 
-def _asked(out: Path) -> bool:
+def _answered(out: Path) -> bool:
     """
-    Tell whether a run sent anything.
+    Tell whether a run got any answer of its target.
     """
-    return any(entry["entry"] == "call" for entry in Journal(out / "journal.jsonl").entries())
+    entries = Journal(out / "journal.jsonl").entries()
+    return any(entry["entry"] == "call" and entry["status"] for entry in entries)
 
 
 def has_begun(out: Path) -> bool:

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import re
 import reprlib
+import shlex
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -25,15 +26,18 @@ from runbook_lib.secrets import redacted
 
 __all__ = [
     "NAMES",
+    "SIGNING_IN",
     "WEEKDAYS",
     "Parameter",
     "Parameters",
+    "as_options",
     "build",
     "fill_name",
     "from_text",
     "has_hole",
     "is_guid",
     "is_masked",
+    "is_tenant",
     "location_name",
     "schema",
 ]
@@ -102,6 +106,8 @@ class Parameters:
 
 
 NAMES = tuple(each.name for each in fields(Parameters))
+# Those that say nothing of the job, but who does it where: a plan that is made leaves them open.
+SIGNING_IN = ("sign_in", "tenant_id", "cloud")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +190,22 @@ def from_text(name: str, value: str) -> Any:
         raise _wrong_type(row, _shown(name, value)) from error
 
 
+def as_options(asked: Parameters, names: Iterable[str] = NAMES) -> str:
+    """
+    Write those of *names* that are not as they are by default as options of a command, each after a space; `from_text`
+    reads them again.
+    """
+    values, defaults = asked.as_dict(), Parameters().as_dict()
+    said = ((name, values[name]) for name in names if values[name] != defaults[name])
+    return "".join(f" -p {name} {shlex.quote(_written(value))}" for name, value in said)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list) and not any("," in each for each in value):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def fill_name(name: str, template: str, **words: str) -> str:
     """
     Fill the template of parameter *name*: `vault_name`, `resource_group`, or the name of a policy.
@@ -228,6 +250,13 @@ def is_guid(value: str) -> bool:
     Tell whether *value* is written as the ids of subscriptions and tenants are.
     """
     return bool(_GUID.fullmatch(value))
+
+
+def is_tenant(value: str) -> bool:
+    """
+    Tell whether *value* may be a tenant: its id, or one of its domains.
+    """
+    return is_guid(value) or bool(_HOST.fullmatch(value) and "." in value)
 
 
 def location_name(value: str) -> str:
@@ -364,7 +393,7 @@ def _names(p: Parameters) -> Problems:
 
 
 def _tenant(p: Parameters) -> Problems:
-    if p.tenant_id and not is_guid(p.tenant_id) and not (_HOST.fullmatch(p.tenant_id) and "." in p.tenant_id):
+    if p.tenant_id and not is_tenant(p.tenant_id):
         yield InvalidParameters("tenant_id", name="tenant_id", value=p.tenant_id)
 
 

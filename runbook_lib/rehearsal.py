@@ -67,13 +67,14 @@ def estimate(entries: Iterable[Mapping[str, Any]]) -> Estimate:
     return Estimate(reads=reads, writes=writes, refused=refused, around=around, seconds=seconds, waited=waited)
 
 
-def lines(found: Estimate, origin: Origin, throttle: str, folder: str, language: str) -> list[str]:
+def lines(found: Estimate, origin: Origin, throttle: str, folder: str, options: str, language: str) -> list[str]:
     """
     Say what applying the plan to the original will take, what that rests on, and how it is done.
 
     Args:
         throttle: the limits that held, as the sandbox's profile names them.
         folder: of the rehearsal.
+        options: of the command that applies, each after a space.
     """
     said = [say("copy.of", language, mark=origin.mark, when=origin.read_at.isoformat(timespec="seconds"))]
     if found.writes:
@@ -91,5 +92,5 @@ def lines(found: Estimate, origin: Origin, throttle: str, folder: str, language:
             ),
             say("copy.assumed", language, throttle=throttle),
         ]
-    said.append(say("copy.apply", language, folder=folder, kind=origin.kind))
+    said.append(say("copy.apply", language, folder=folder, kind=origin.kind, options=options))
     return [plain(line) for line in said]

@@ -82,10 +82,12 @@ class Entra:
         bundle: certificate to trust, for REQUESTS_CA_BUNDLE.
         asked: the forms and queries that tokens were asked for with.
         refusal: code and description that every request for a token is refused with; empty for none.
+        tenant: that tokens are of.
         issued: tokens that Resource Manager takes here.
         seen: method and path of each request to Resource Manager.
         pending: how often a device code is not yet confirmed.
         scope: what the last device code was asked for.
+        answers: status, headers and body by path, in the place of what Resource Manager would answer.
         arm: host and port of what answers as Resource Manager, without TLS; None where nothing does.
     """
 
@@ -96,6 +98,8 @@ class Entra:
         self.issued: set[str] = set()
         self.seen: list[tuple[str, str]] = []
         self.pending = 0
+        self.tenant = TENANT
+        self.answers: dict[str, tuple[int, dict[str, str], Any]] = {}
         self.arm: tuple[str, int] | None = None
         self._nonces: dict[str, str] = {}
         self.scope = ""
@@ -136,7 +140,7 @@ class Entra:
         audience = asked.get("resource") or asked.get("scope", self.scope).split()[0].removesuffix("/.default")
         by_person = asked.get("grant_type", "").endswith(("authorization_code", "refresh_token", "device_code"))
         claims: dict[str, Any] = {"upn": UPN} if by_person else {"appid": CLIENT}
-        given = token(audience, **claims)
+        given = token(audience, self.tenant, **claims)
         self.issued.add(given)
         answer: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": given}
         if by_person:
@@ -226,6 +230,11 @@ def _handler(entra: Entra) -> type[BaseHTTPRequestHandler]:
 
         def _forward(self, sent: bytes) -> None:
             entra.seen.append((self.command, self.path))
+            if (path := urlsplit(self.path).path) in entra.answers:
+                status, headers, answer = entra.answers[path]
+                sent = json.dumps(answer).encode()
+                self._answer(status, sent, headers | {"Content-Length": str(len(sent))})
+                return
             kind, _, given = self.headers.get("Authorization", "").partition(" ")
             if entra.arm is None or kind != "Bearer" or given not in entra.issued:
                 code = {"code": "ExpiredAuthenticationToken", "message": "The access token has expired."}

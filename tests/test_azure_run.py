@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -82,6 +83,20 @@ class Desk:
             check=False,
             cwd=self.folder,
             env=self.environment,
+        )
+
+    def rehearse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """
+        Run a command of ours on the sandbox in this machine's processes.
+        """
+        return subprocess.run(
+            [sys.executable, "-m", "runbook_lib", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+            cwd=self.folder,
+            env=self.environment | {"PYTHONPATH": str(REPOSITORY)},
         )
 
     def requests(self) -> list[dict[str, Any]]:
@@ -201,6 +216,28 @@ def test_every_request_carried_a_token_that_was_issued(desk: Desk, applied: tupl
     assert [] == [each for each in calls if each["status"] in (0, 401, 403)]
 
 
+def test_copy_rehearsal_and_apply_go_by_what_each_prints(desk: Desk) -> None:
+    """
+    Each prints the command of the next one, which signs in as the copy did, in the tenant that it did.
+    """
+    file, out = desk.folder / "copy.json", desk.folder / "from-copy"
+    done = desk.runbook(
+        "snapshot", str(file), "--target", "azure", "-p", "sign_in", "environment", "-p", "tenant_id", TENANT
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    words = shlex.split(done.stdout.splitlines()[-1].partition("runbook ")[2])
+    done = desk.rehearse(*words, "-p", "vm_selector", "name:app01", "--out", str(desk.folder / "rehearsed"))
+    assert 0 == done.returncode, done.stdout + done.stderr
+    words = shlex.split(done.stdout.splitlines()[-1].partition("runbook ")[2])
+    done = desk.runbook(*words, "--out", str(out))
+    resumed = desk.runbook("resume", str(out))
+    kept = json.loads((out / "parameters.json").read_text())
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert ("azure", "environment", TENANT) == tuple(kept[each] for each in ("target", "sign_in", "tenant_id"))
+    assert "is sealed" in resumed.stderr
+
+
 def test_an_expired_secret_ends_a_run_with_the_command_that_mends_it(desk: Desk) -> None:
     """
     Exit code 1, before anything is asked of Resource Manager.
@@ -218,6 +255,42 @@ def test_an_expired_secret_ends_a_run_with_the_command_that_mends_it(desk: Desk)
     assert "az ad app credential reset" in done.stderr
     assert SECRET not in done.stderr + done.stdout
     assert before == len(desk.front.seen)
+
+
+def test_a_target_that_does_not_answer_is_no_wrong_parameter(desk: Desk) -> None:
+    """
+    Exit code 1, and nothing is left that would have to be resumed, or that stands in the way of another try.
+    """
+    endpoint = desk.environment[ENDPOINT]
+    desk.environment[ENDPOINT] = "https://localhost:1"
+    try:
+        done = desk.runbook(
+            "run", "--target", "azure", "-p", "sign_in", "environment", "--out", str(desk.folder / "none")
+        )
+    finally:
+        desk.environment[ENDPOINT] = endpoint
+
+    assert 1 == done.returncode, done.stderr
+    assert "The list of subscriptions could not be read" in done.stderr
+    assert "HTTPS_PROXY" in done.stderr
+    assert not (desk.folder / "none").exists()
+
+
+def test_a_mistyped_tenant_ends_a_run_without_a_traceback(desk: Desk) -> None:
+    """
+    Exit code 2, with the variable's name.
+    """
+    desk.environment["AZURE_TENANT_ID"] = "contoso tenant"
+    try:
+        done = desk.runbook(
+            "run", "--target", "azure", "-p", "sign_in", "environment", "--out", str(desk.folder / "none")
+        )
+    finally:
+        desk.environment["AZURE_TENANT_ID"] = TENANT
+
+    assert 2 == done.returncode, done.stderr
+    assert "AZURE_TENANT_ID is neither" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_binder_is_refused(desk: Desk) -> None:

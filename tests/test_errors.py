@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support import templates
 
 import runbook_lib
 from runbook_lib import errors, text
@@ -212,3 +213,16 @@ def test_every_error_raised_by_the_package_is_one_of_the_tree() -> None:
 
     assert set() == {each for each in raised if not text.exists(f"error.{each}")}
     assert "vault_region" in raised
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_no_command_that_is_named_deletes_other_credentials(language: str) -> None:
+    """
+    Making a secret deletes all others of an application, unless it is told not to; docs included.
+    """
+    page = Path(runbook_lib.__file__).parents[1] / "docs" / "azure.md"
+    said = [*templates(language).values(), page.read_text(encoding="utf-8")]
+    commands = re.findall(r"credential reset[^`]*", " ".join(said))
+
+    assert len(commands) == 4
+    assert {'credential reset --id "$AZURE_CLIENT_ID" --append'} == set(commands)

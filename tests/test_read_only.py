@@ -20,7 +20,7 @@ from azure.core.rest import HttpRequest
 from click.testing import CliRunner
 from support import writes
 
-from runbook_lib.arm.pipeline import ReadOnlyGuard
+from runbook_lib.arm.pipeline import ForeignHost, ReadOnlyGuard
 from runbook_lib.cli import main
 from runbook_lib.errors import ReadOnlyViolation
 from runbook_lib.folder import NOTEBOOKS
@@ -90,6 +90,7 @@ ASKS = f"/subscriptions/{GUID}/providers/Microsoft.RecoveryServices/locations/we
         f"https://evil.example{ASKS}",
         f"http://management.azure.com{ASKS}",
         f"https://management.azure.com:8443{ASKS}",
+        f"https://127.0.0.1:8443\\@management.azure.com{ASKS}",
     ],
 )
 def test_what_only_ends_as_a_question_does_is_refused(url: str) -> None:
@@ -98,6 +99,15 @@ def test_what_only_ends_as_a_question_does_is_refused(url: str) -> None:
     """
     assert sends("POST", f"https://management.azure.com{ASKS}?api-version=1")
     assert not sends("POST", url)
+
+
+def test_nothing_is_sent_to_another_host() -> None:
+    """
+    Not even what only reads: it would carry the token there.
+    """
+    for url in ("https://evil.example/subscriptions", "https://127.0.0.1:8443\\@management.azure.com/subscriptions"):
+        with pytest.raises(ForeignHost):
+            sends("GET", url)
 
 
 def operations() -> Iterator[tuple[str, str]]:

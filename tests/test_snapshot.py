@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -45,6 +46,7 @@ pytestmark = pytest.mark.commands
 PRODUCTION = "6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 DEVELOPMENT = "b2d84e17-93c5-4f0a-8e26-71a9c4d0f5e3"
 SECRET = "correct-horse-battery"
+EXTENSIONS = "Microsoft.Azure.Extensions"
 WAVE = ("-p", "vm_selector", "tag:wave=1")
 # What a run never looks at, or only the instance view tells of.
 NOT_COPIED = ("/backupjobs/", "/extensions/", "/virtualmachinescalesets/")
@@ -245,6 +247,17 @@ def test_only_the_owner_may_read_it_and_it_holds_no_secret(contoso: Sandbox, tmp
         {"id": "/subscriptions/s/VMs/v/Extensions/e", "properties": {"Settings": {"x": SECRET}}},
         {"properties": {"TypeHandlerVersion": "1.0", "settings": SECRET, "protectedSettings": SECRET}},
         {"extensionProfile": {"extensions": [{"properties": {"settings": {"x": SECRET}}}]}},
+        {"osprofile": {"WindowsConfiguration": {"additionalUnattendContent": [{"content": SECRET}]}}},
+        {"OSProfile": {"linuxconfiguration": {"ssh": {"publicKeys": [{"keyData": SECRET}]}}, "secrets": [SECRET]}},
+        {"osProfile": {"LinuxConfiguration": [{"keyData": SECRET}]}},
+        {"extensions": [{"type": f"{EXTENSIONS}.CustomScript", "statuses": [{"message": SECRET}]}]},
+        {"Extensions": [{"name": "VMSnapshot", "Statuses": [{"Message": SECRET}]}]},
+        {"extensions": [{"name": "VMSnapshot", "type": "Example.VMSnapshot", "statuses": [{"message": SECRET}]}]},
+        {"vmAgent": {"extensionHandlers": [{"type": f"{EXTENSIONS}.CustomScript", "status": {"message": SECRET}}]}},
+        {"VMAgent": {"ExtensionHandlers": [{"Status": {"message": SECRET}}]}},
+        {"properties": {"publisher": EXTENSIONS, "typeHandlerVersion": "2.1", "instanceView": {"message": SECRET}}},
+        {"statuses": [{"code": "ProvisioningState/failed", "message": f"stdout: {SECRET}"}]},
+        {"instanceView": {"vmHealth": {"status": {"message": SECRET}}}},
     ],
 )
 def test_secrets_are_left_out_wherever_they_stand(body: dict[str, Any]) -> None:
@@ -252,6 +265,49 @@ def test_secrets_are_left_out_wherever_they_stand(body: dict[str, Any]) -> None:
     By the name of the member, by the text itself, and with all settings of an extension, however little it says.
     """
     assert SECRET not in json.dumps(scrubbed(body))
+
+
+def test_what_scripts_printed_is_left_out_and_what_checks_go_by_is_kept(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of the VM agent and of the backup extension, in the model and in the view, a message says what is wrong.
+    """
+    backup = "Microsoft.Azure.RecoveryServices.VMSnapshotLinux"
+    failed = {"code": "ProvisioningState/failed/5", "displayStatus": "Provisioning failed", "message": "SNAPSHOT"}
+    printed = {"code": "ProvisioningState/succeeded", "displayStatus": "done", "message": f"[stdout] {SECRET}"}
+    told = {"code": "ProvisioningState/succeeded", "displayStatus": "Not Ready", "message": "AGENT says"}
+    view = {
+        "statuses": [printed, {"code": "PowerState/running"}],
+        "extensions": [
+            {"name": "x", "type": backup, "typeHandlerVersion": "1.0", "statuses": [failed]},
+            {"name": "y", "type": f"{EXTENSIONS}.CustomScript", "statuses": [printed]},
+        ],
+        "vmAgent": {
+            "vmAgentVersion": "2.9",
+            "statuses": [told],
+            "extensionHandlers": [
+                {"type": backup, "status": failed},
+                {"type": f"{EXTENSIONS}.CustomScript", "status": printed},
+            ],
+        },
+    }
+    estate = read_estate("contoso")
+    seen = {vm: one | view if "vmAgent" in one else one for vm, one in estate.status.items()}
+    contoso.load(replace(estate, status=seen))
+    file, result = _snapshot(tmp_path)
+    original, planned = _on(contoso, monkeypatch)
+    copy = _loaded(file, tmp_path)
+    again, replanned = _on(copy, monkeypatch)
+    copy.close()
+    verdicts = checks.verdicts_on(again, Parameters())
+    facts = {finding.facts.get("message") for finding in checks.findings_on(again, Parameters())}
+
+    assert 0 == result.exit_code, result.output
+    assert SECRET not in file.read_text()
+    assert {"SNAPSHOT", "AGENT says"} <= facts
+    assert checks.verdicts_on(original, Parameters()) == verdicts
+    assert planned.changes == replanned.changes
 
 
 def test_what_is_no_secret_is_copied_as_it_is() -> None:
@@ -471,6 +527,108 @@ def test_a_part_of_another_reading_is_refused(contoso: Sandbox, tmp_path: Path) 
     assert "not ours\n" == (tmp_path / "else.json.part").read_text()
 
 
+def _interrupted(contoso: Sandbox, tmp_path: Path, *arguments: str) -> Path:
+    """
+    Begin a copy that is cut off before it is whole; return what it left.
+    """
+    contoso.fault(Fault(does="reset", path="/disks$"))
+    _, broken = _snapshot(tmp_path, *arguments)
+    contoso.clear_faults()
+    assert 5 == broken.exit_code, broken.output
+    return tmp_path / "copy.json.part"
+
+
+def _subscriptions_changed(part: Path, change: dict[str, Any]) -> None:
+    """
+    Edit the list of subscriptions among what was read.
+    """
+    lines = [json.loads(line) for line in part.read_text().splitlines()]
+    lines = [each | change if each.get("path") == "/subscriptions" else each for each in lines]
+    part.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+
+
+def test_a_reading_that_ended_in_an_error_is_not_gone_on_with(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Whoever gets to see the subscription later gets the copy by the same command.
+    """
+    estate = read_estate("contoso")
+    others = tuple(body for body in estate.resources if DEVELOPMENT not in body["id"])
+    status = {vm: view for vm, view in estate.status.items() if DEVELOPMENT not in vm}
+    contoso.load(replace(estate, resources=others, status=status))
+    _, unseen = _snapshot(tmp_path, "-p", "subscription_ids", DEVELOPMENT)
+    left = sorted(path.name for path in tmp_path.glob("copy.json*"))
+    contoso.load(estate)
+    file, result = _snapshot(tmp_path, "-p", "subscription_ids", DEVELOPMENT)
+
+    assert (2, True) == (unseen.exit_code, "is not among those" in unseen.stderr), unseen.output
+    assert ["copy.json.journal.jsonl"] == left
+    assert 0 == result.exit_code, result.output
+    assert [DEVELOPMENT] == json.loads(file.read_text())["source"]["subscriptions"]
+
+
+def test_an_error_that_an_earlier_reading_leads_to_is_looked_at_anew(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    What was not there when it began may be there by now; what is still not there is an error, once.
+    """
+    chosen = ("-p", "subscription_ids", PRODUCTION)
+    part = _interrupted(contoso, tmp_path, *chosen)
+    _subscriptions_changed(part, {"rows": []})
+    _, result = _snapshot(tmp_path, *chosen)
+
+    assert 0 == result.exit_code, result.output
+    assert "0 there from an earlier try" in result.stdout
+
+
+@pytest.mark.parametrize("link", ["https://127.0.0.1:1\\@management.azure.com/planted", "https://evil.example/planted"])
+def test_a_part_that_leads_to_another_host_is_read_anew(contoso: Sandbox, tmp_path: Path, link: str) -> None:
+    """
+    Whoever writes into it gets neither a request nor a row into the copy.
+    """
+    part = _interrupted(contoso, tmp_path)
+    planted = {"id": "/subscriptions/planted", "subscriptionId": "planted"}
+    _subscriptions_changed(part, {"rows": [planted], "following": link})
+    since = contoso.requests()[-1]["seq"]
+    file, result = _snapshot(tmp_path)
+
+    assert 0 == result.exit_code, result.output
+    assert "planted" not in file.read_text()
+    assert [] == [each["path"] for each in contoso.requests(since) if "planted" in each["path"]]
+
+
+@pytest.mark.parametrize(("hours", "goes_on"), [(20, True), (25, False), (240, False)])
+def test_a_part_of_another_day_is_read_anew(contoso: Sandbox, tmp_path: Path, hours: int, *, goes_on: bool) -> None:
+    """
+    Up to a day it is gone on with, and the copy is as old as its oldest answer; a rehearsal begins at the newest one.
+    """
+    part = _interrupted(contoso, tmp_path)
+    began = min(json.loads(line)["at"] for line in part.read_text().splitlines()[1:])
+    contoso.advance(hours * 3600)
+    file, result = _snapshot(tmp_path)
+    estate = read_estate(file)
+
+    assert 0 == result.exit_code, result.output
+    assert goes_on == ("0 there from an earlier try" not in result.stdout)
+    assert goes_on == (began == estate.source["read_at"])
+    assert (contoso.now() - estate.as_of).total_seconds() < 60
+    assert f"read at {estate.source['read_at']}" in result.stdout
+
+
+def test_a_part_that_lacks_nothing_is_of_another_day_by_this_machine(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Where nothing is asked any more, no answer tells the time.
+    """
+    session = _session(contoso, tmp_path)
+    part = tmp_path / "copy.part"
+    whole = read_snapshot(session, Parameters(), part, lambda *_: None)
+    again = read_snapshot(_session(contoso, tmp_path), Parameters(), part, lambda *_: None)
+    contoso.advance(25 * 3600)
+    anew = read_snapshot(_session(contoso, tmp_path), Parameters(), part, lambda *_: None)
+
+    assert (0, 0, 0) == (whole.kept, again.asked, anew.kept)
+    assert whole.origin == again.origin
+    assert anew.origin.read_at > whole.origin.read_at
+
+
 @pytest.mark.parametrize("content", ["notes\nwithout an end", "no line at all", '{"snapshot":1}\n[', "[]\n{"])
 def test_a_foreign_part_is_refused_and_left_as_it_is(contoso: Sandbox, tmp_path: Path, content: str) -> None:
     """
@@ -609,7 +767,7 @@ def _copy_of_azure(contoso: Sandbox, tmp_path: Path, **asked: Any) -> Path:
     """
     found = read_snapshot(_session(contoso, tmp_path, **AZURE), build(asked), tmp_path / "azure.part", lambda *_: None)
     file = tmp_path / "azure.json"
-    write_estate(estate_of(file, found), file)
+    write_estate(estate_of(file, found, build(asked)), file)
     return file
 
 
@@ -716,6 +874,108 @@ def test_a_rehearsed_plan_applies_where_azure_is(
 
     assert {"done"} == {each.outcome for each in ended}
     assert any("protecteditems" in each.lower() for each in writes(contoso))
+
+
+SIGNED_IN = {"sign_in": "environment", "tenant_id": "contoso.onmicrosoft.com", "cloud": "AzureUSGovernment"}
+
+
+def _asked_for(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """
+    Return what a command would have a run do.
+    """
+    seen: list[Parameters] = []
+    monkeypatch.setattr("runbook_lib.cli.runs._run", lambda asked, *_, **__: seen.append(asked) or 0)
+    result = _runbook(*arguments)
+    monkeypatch.undo()
+    assert 0 == result.exit_code, result.output
+    return seen[0].as_dict()
+
+
+def test_how_to_sign_in_is_not_lost_between_copy_and_apply(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The copy keeps it, the rehearsal prints it in the command that applies, and that command signs in so; a word of the
+    rehearsal's own goes before.
+    """
+    file = _copy_of_azure(contoso, tmp_path, **SIGNED_IN)
+    small = ("--estate", str(file), "-p", "vm_selector", "name:hr01", "--apply")
+    printed = []
+    for name, more in (("r", ()), ("s", ("-p", "sign_in", "cli"))):
+        result = _runbook("run", *small, *more, "--out", str(tmp_path / name))
+        assert 0 == result.exit_code, result.output
+        (line,) = (each for each in result.stdout.splitlines() if "runbook apply" in each)
+        printed.append(shlex.split(line.partition("runbook ")[2]))
+    asked = [_asked_for(monkeypatch, *words) for words in printed]
+
+    assert ["apply", str(tmp_path / "r"), "--target", "azure"] == printed[0][:4]
+    assert SIGNED_IN == {name: asked[0][name] for name in SIGNED_IN}
+    assert SIGNED_IN | {"sign_in": "cli"} == {name: asked[1][name] for name in SIGNED_IN}
+    assert ("azure", "name:hr01", True) == (asked[0]["target"], asked[0]["vm_selector"], asked[0]["apply"])
+
+
+def test_a_copy_prints_how_to_rehearse_what_it_was_made_for(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    With each parameter that is not as it is by default, as a shell takes it; none where there is none.
+    """
+    asked = {"subscription_ids": f"{PRODUCTION},{DEVELOPMENT}", "change_policy": "true", "policy_name": "Nightly"}
+    asked |= {"sign_in": "environment", "resource_group": "rg-{location}"}
+    _, plain = _snapshot(tmp_path)
+    result = _runbook("snapshot", str(tmp_path / "b.json"), *(w for pair in asked.items() for w in ("-p", *pair)))
+    words = shlex.split(result.stdout.splitlines()[-1].partition("runbook ")[2])
+    done = _runbook(*words, "-p", "vm_selector", "name:hr01", "--out", str(tmp_path / "r"))
+    planned = json.loads((tmp_path / "r" / "plan.json").read_text())["parameters"]
+
+    assert plain.stdout.splitlines()[-1].endswith(f"runbook run --estate {tmp_path / 'copy.json'} --apply")
+    assert 0 == done.exit_code, done.output
+    assert asked == {name: words[words.index(name) + 1] for name in asked}
+    assert ([PRODUCTION, DEVELOPMENT], True) == (planned["subscription_ids"], planned["change_policy"])
+    # The original is a sandbox, where nobody signs in.
+    assert "sign_in" not in done.stdout
+
+
+def test_apply_and_resume_take_how_to_sign_in_and_nothing_else(
+    contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Over what the plan, or the run that goes on, says; without a word a run goes on as it was started.
+    """
+    _runbook("run", "-p", "vm_selector", "name:hr01", "-p", "sign_in", "cli", "--out", str(tmp_path / "r"))
+    applied = _runbook("apply", str(tmp_path / "r"), "-p", "tenant_id", PRODUCTION, "--out", str(tmp_path / "a"))
+    kept = json.loads((tmp_path / "a" / "parameters.json").read_text())
+    as_it_was = _asked_for(monkeypatch, "resume", str(tmp_path / "a"))
+    otherwise = _asked_for(monkeypatch, "resume", str(tmp_path / "a"), "-p", "sign_in", "environment")
+
+    assert 0 == applied.exit_code, applied.output
+    assert ("cli", PRODUCTION) == (kept["sign_in"], kept["tenant_id"])
+    assert ("cli", PRODUCTION, True) == tuple(as_it_was[each] for each in ("sign_in", "tenant_id", "apply"))
+    assert ("environment", PRODUCTION) == (otherwise["sign_in"], otherwise["tenant_id"])
+
+    for command in ("apply", "resume"):
+        refused = _runbook(command, str(tmp_path / "r"), "-p", "vm_selector", "all", "-p", "sign_in", "cli")
+        wrong = _runbook(command, str(tmp_path / "r"), "-p", "cloud", "Mine")
+
+        assert 2 == refused.exit_code, refused.output
+        assert "'vm_selector' cannot be given here" in refused.stderr
+        assert "sign_in, tenant_id, cloud" in refused.stderr
+        assert (2, True) == (wrong.exit_code, "AzureUSGovernment" in wrong.stderr), wrong.output
+
+
+@pytest.mark.parametrize(
+    "asked", [{"sign_in": "x; reboot"}, {"tenant_id": "$(reboot)"}, {"vm_selector": "all"}, {"cloud": 5}, "cli"]
+)
+def test_a_copy_puts_no_words_of_its_own_into_a_command(contoso: Sandbox, tmp_path: Path, asked: Any) -> None:
+    """
+    What it says of signing in is held against what the parameters take, before anything is done.
+    """
+    document = json.loads(_copy_of_azure(contoso, tmp_path).read_text())
+    document["source"]["asked"] = asked
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps(document))
+    refused = _runbook("run", "--estate", str(file), "--apply", "--out", str(tmp_path / "r"))
+
+    assert 2 == refused.exit_code, refused.output
+    assert "source: " in refused.stderr
 
 
 def test_a_source_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

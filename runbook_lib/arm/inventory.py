@@ -30,7 +30,7 @@ from runbook_lib.checks.kinds import (
     VAULTS,
 )
 from runbook_lib.checks.limitations.disks import key_vaults_of
-from runbook_lib.errors import InvalidParameters
+from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import POINTS, changing
 from runbook_lib.records import (
@@ -173,7 +173,7 @@ def read_inventory(session: Readable, asked: Parameters, sought: tuple[str, ...]
     try:
         seen = [shapes.subscription(row) for row in session.rows("/subscriptions", API_VERSIONS["subscriptions"])]
     except ArmError as error:
-        raise InvalidParameters("subscriptions_unread", problem=str(error)) from error
+        raise SignInError("subscriptions_unread", problem=str(error)) from error
     enabled = {key(each.id): each for each in seen if each.state.lower() in ("enabled", "warned", "pastdue")}
     chosen = _chosen(asked, enabled.keys())
     also = [] if asked.vault_subscription == "same" else _named((asked.vault_subscription,), enabled.keys())

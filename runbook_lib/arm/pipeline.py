@@ -1,5 +1,6 @@
 """
-What every request passes through: the read-only guard and the call log. Imports azure-core, `errors` and `journal`.
+What every request passes through: the guard, which lets only reads through and nothing out of Resource Manager, and the
+call log. Imports azure-core, urllib3, `errors` and `journal`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from azure.core.exceptions import AzureError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import HTTPPolicy
+from azure.core.pipeline.policies import HTTPPolicy, RedirectPolicy
+from urllib3.util import parse_url
 
 from runbook_lib.errors import ReadOnlyViolation
 from runbook_lib.journal import Journal
 
-__all__ = ["CallLog", "ReadOnlyGuard", "origin_of", "public_url"]
+__all__ = ["CallLog", "ForeignHost", "ReadOnlyGuard", "Redirects", "leads_to", "origin_of", "public_url"]
 
 # POST operations that change nothing: questions about protection, and about the rules and routes that hold for a
 # network interface (azure-contract, sections 7 and 8.3).
@@ -33,6 +35,10 @@ _READING_POSTS = re.compile(
 )
 # What a server could take for another path than the one that was compared.
 _AMBIGUOUS = re.compile(r"%2e|%2f|%5c|%25|[\\;]|/\.{1,2}(/|$)")
+# What one parser of URLs drops, or takes for the end of a host, and another does not. Some services leave plain spaces
+# in a query, where they do no harm.
+_UNCLEAR = re.compile(r"[\\\x00-\x1f\x7f-\xa0]|^[^?]*\s")
+_PORTS = {"http": 80, "https": 443}
 # Signed polling URLs carry a certificate and a signature: not secret, but no business of a journal (real-shapes).
 _KEPT_QUERY = frozenset({"api-version", "$filter", "$expand", "$skiptoken", "statusonly"})
 # Where the guard leaves the digest of the change that a request belongs to.
@@ -49,29 +55,63 @@ def public_url(url: str) -> str:
     return f"{parts.path}?{query}" if query else parts.path
 
 
-def origin_of(url: str) -> tuple[str, str, int | None]:
+class ForeignHost(AzureError):
     """
-    Return scheme, host and port of *url*; nothing of each where it is no URL.
+    A request was about to leave Resource Manager, with the token or as an answer to one that had it.
+
+    Attributes:
+        status: of the redirect that led there; 0 where it was none.
     """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def origin_of(url: str) -> tuple[str, str, int | None] | None:
+    """
+    Return scheme, host and port of *url*; None where it is no URL, has a user, or leads elsewhere by another reading.
+    """
+    if _UNCLEAR.search(url):
+        return None
     try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        # The standard library's reading, and that of the transport, which is where the request goes.
+        ours, sent = urlsplit(url), parse_url(url)
+        read = {
+            _origin(ours.scheme, ours.hostname, ours.port),
+            _origin(sent.scheme, (sent.host or "").strip("[]"), sent.port),
+        }
     except ValueError:
-        return "", "", None
+        return None
+    first, *others = read
+    return None if others or not first[1] or "@" in ours.netloc else first
+
+
+def _origin(scheme: str | None, host: str | None, port: int | None) -> tuple[str, str, int | None]:
+    return scheme or "", host or "", _PORTS.get(scheme or "") if port is None else port
+
+
+def leads_to(url: str, base_url: str) -> bool:
+    """
+    Tell whether *url* lies where *base_url* does, without any doubt.
+    """
+    origin = origin_of(url)
+    return origin is not None and origin == origin_of(base_url)
 
 
 class ReadOnlyGuard(HTTPPolicy[Any, Any]):
     """
-    Let only reads through, unless `writing()` is open: GET, HEAD and a named list of reading POSTs.
+    Let only reads through, unless `writing()` is open: GET, HEAD and a named list of reading POSTs; and nothing at all
+    to another host, whoever leads there: a link, a redirect or a client.
     """
 
     def __init__(self, base_url: str) -> None:
         """
         Args:
-            base_url: of Resource Manager, the only one who may be asked by POST.
+            base_url: of Resource Manager, the only one who may be asked.
         """
         super().__init__()
-        self._origin = origin_of(base_url)
+        self._base_url = base_url
         self._open = threading.local()
 
     @contextmanager
@@ -94,18 +134,52 @@ class ReadOnlyGuard(HTTPPolicy[Any, Any]):
 
         Raises:
             ReadOnlyViolation: before anything is sent.
+            ForeignHost: likewise.
         """
         http = request.http_request
         path = urlsplit(http.url).path.lower()
-        reads = http.method in ("GET", "HEAD") or (http.method == "POST" and self._asks(http.url, path))
+        ours = leads_to(http.url, self._base_url)
+        reads = http.method in ("GET", "HEAD") or (http.method == "POST" and ours and self._asks(path))
         if not reads and not getattr(self._open, "here", False):
             raise ReadOnlyViolation("read_only", resource=path, method=http.method)
+        if not ours:
+            raise ForeignHost(f"{path}: leads to another host")
         request.context[_CHANGE] = getattr(self._open, "change", "")
         return self.next.send(request)
 
-    def _asks(self, url: str, path: str) -> bool:
-        known = _READING_POSTS.fullmatch(path) and not _AMBIGUOUS.search(path)
-        return bool(known) and origin_of(url) == self._origin
+    def _asks(self, path: str) -> bool:
+        return bool(_READING_POSTS.fullmatch(path)) and not _AMBIGUOUS.search(path)
+
+
+class Redirects(RedirectPolicy[Any, Any]):
+    """
+    Follow a redirect within Resource Manager, and none out of it: what answers there is not who was asked.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._base_url = base_url
+
+    def get_redirect_location(self, response: PipelineResponse[Any, Any]) -> str | Literal[False] | None:
+        """
+        Return where a redirect leads; what is none leads nowhere.
+
+        Raises:
+            ForeignHost: to another host.
+        """
+        location = super().get_redirect_location(response)
+        asked = response.http_request.url
+        if location and not leads_to(_joined(asked, location), self._base_url):
+            status = response.http_response.status_code
+            raise ForeignHost(f"{urlsplit(asked).path}: redirected to another host", status)
+        return location
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return ""
 
 
 class CallLog(HTTPPolicy[Any, Any]):

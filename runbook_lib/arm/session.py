@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,13 @@ from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 from runbook_lib.arm.limiter import Limiter
 from runbook_lib.arm.patience import Patience
-from runbook_lib.arm.pipeline import CallLog, ReadOnlyGuard, origin_of
+from runbook_lib.arm.pipeline import CallLog, ForeignHost, ReadOnlyGuard, Redirects, leads_to
 from runbook_lib.arm.signin import Asked, Prompt, SignIn, cloud_of
 from runbook_lib.arm.wire import http_date
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal
-from runbook_lib.parameters import is_guid
+from runbook_lib.parameters import build, is_guid
 from runbook_lib.records import Origin, Target, decode
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 from runbook_lib.secrets import redacted
@@ -44,6 +44,7 @@ __all__ = [
     "DEFAULT_ESTATE",
     "ArmError",
     "Session",
+    "copied_by",
     "open_session",
     "pause_of",
     "sandbox_path",
@@ -137,7 +138,7 @@ class Session:
         shared: Path | None = None,
         base_url: str = ARM,
         place: str = "",
-        login: str = "az login",
+        refused: Callable[[str, str], SignInError] | None = None,
         **options: Any,
     ) -> None:
         """
@@ -147,7 +148,7 @@ class Session:
             shared: file in which local processes share what is left of the target's limits; None for this one alone.
             base_url: of Resource Manager.
             place: what tells this target from others of its kind; nothing where there is only one.
-            login: the command that signs in anew.
+            refused: explains, of a resource and its words, why it takes no token; None for a person at the Azure CLI.
             options: more options of the SDK's clients.
         """
         self.target = target
@@ -159,7 +160,7 @@ class Session:
         self._transport = transport
         self.place = place or base_url
         self._base_url = base_url
-        self._login = login
+        self._explain = refused or _refused
         self._more = options
         self._clients: dict[str, _Clients] = {}
         self._lock = threading.Lock()
@@ -170,6 +171,7 @@ class Session:
         options: dict[str, Any] = {
             "base_url": self._base_url,
             "per_retry_policies": [self.guard, CallLog(self.journal)],
+            "redirect_policy": Redirects(self._base_url),
             "retry_policy": Patience(self.limiter, self.sleep, self.target.caller),
             # azure-core's own logging would print headers; ours is the journal.
             "logging_enable": False,
@@ -330,26 +332,30 @@ class Session:
             response = self._raw.send_request(request)
             self._take_time(response)
         except ClientAuthenticationError as error:
-            raise self._refused(redacted(error.message)) from error
+            raise self._explain(self._base_url, redacted(error.message)) from error
         except HttpResponseError as error:
             raise ArmError(error.status_code or 0, "HttpResponseError", error.message) from error
+        except ForeignHost as error:
+            # Links are looked at before they are followed: a redirect led there.
+            raise ArmError(error.status, "ForeignRedirect", error.message) from error
         except AzureError as error:
             raise ArmError(0, type(error).__name__, error.message) from error
         if response.status_code == 401:
-            raise self._refused(": ".join(_error_of(_json_of(response))))
+            raise self._explain(self._base_url, ": ".join(_error_of(_json_of(response))))
         return response
-
-    def _refused(self, problem: str) -> SignInError:
-        return SignInError("refused", resource=self._base_url, problem=problem, command=self._login)
 
     def _refuse_foreign(self, path: str, following: str) -> None:
         # The next request carries the token: it must not follow a link out of ARM.
-        if origin_of(following) != origin_of(self._base_url):
+        if not leads_to(following, self._base_url):
             raise ArmError(200, "ForeignNextLink", f"{path}: the answer leads on to another host")
 
     def _take_time(self, response: HttpResponse) -> None:
         # One that is none leaves the clock where it was.
         self._now = http_date(response.headers.get("Date", "")) or self._now
+
+
+def _refused(resource: str, problem: str) -> SignInError:
+    return SignInError("refused", resource=resource, problem=problem, command="az login")
 
 
 def _json_of(response: HttpResponse) -> Any:
@@ -413,9 +419,24 @@ def _origin(source: dict[str, Any], path: Path) -> Origin | None:
     if not source:
         return None
     try:
-        return decode(Origin, {name: value for name, value in source.items() if name != "unread"})
-    except ValueError as error:
+        copied_by(source)
+        return decode(Origin, {name: value for name, value in source.items() if name not in ("unread", "asked")})
+    except (InvalidParameters, ValueError) as error:
         raise InvalidParameters("estate", name="estate", problem=f"{path}: source: {error}") from error
+
+
+def copied_by(source: dict[str, Any]) -> Asked:
+    """
+    Read how somebody signed in to make the copy that an estate is; by default where it does not say.
+
+    Raises:
+        InvalidParameters: a value is none that the parameter takes.
+        ValueError: it has another form.
+    """
+    said: Asked = decode(Asked, source.get("asked", {}))
+    # Words of a file that get into a command which is shown.
+    build(asdict(said))
+    return said
 
 
 def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt: Prompt | None = None) -> Session:
@@ -428,7 +449,8 @@ def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt
 
     Raises:
         SignInError: there is no usable sign-in, or it is one of another tenant.
-        InvalidParameters: the sandbox's estate cannot be read, or Azure is asked for on a public Binder.
+        InvalidParameters: the sandbox's estate cannot be read, Azure is asked for on a public Binder, or what the
+            environment says of it cannot be meant.
     """
     if kind == "sandbox":
         sandbox = sandbox_state(sandbox_path())
@@ -454,8 +476,9 @@ def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt
     credential = SignIn(asked, cloud, prompt)
     claims = _claims(credential.get_token(cloud.scope).token)
     tenant = str(claims.get("tid", ""))
-    if asked.tenant_id and is_guid(asked.tenant_id) and tenant.lower() not in ("", asked.tenant_id.lower()):
-        raise SignInError("wrong_tenant", tenant=asked.tenant_id, found=tenant, command=credential.command)
+    # A token has its tenant's id and none of its domains: where one is asked for, the target's mark tells the tenant.
+    if is_guid(credential.tenant) and tenant.lower() not in ("", credential.tenant.lower()):
+        raise credential.of_other_tenant(tenant)
     caller = str(
         claims.get("upn") or claims.get("unique_name") or claims.get("appid") or claims.get("oid") or "unknown"
     )
@@ -465,6 +488,6 @@ def open_session(kind: str, journal: Journal, asked: Asked | None = None, prompt
         journal,
         shared=state_path() / "limits.sqlite",
         base_url=cloud.endpoint,
-        login=credential.command,
+        refused=credential.refused,
         credential_scopes=[cloud.scope],
     )

@@ -1,7 +1,7 @@
 """
 Who signs in to Azure, how, and where: credentials, clouds, and what to do when signing in does not succeed.
 
-Imports azure-core, azure-mgmt-core, `errors` and `folder`; azure-identity late.
+Imports azure-core, azure-mgmt-core, `pipeline`, `errors` and `folder`; azure-identity late.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.mgmt.core.tools import get_arm_endpoints
 
+from runbook_lib.arm.pipeline import origin_of
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import interactive
-from runbook_lib.parameters import Parameters
+from runbook_lib.parameters import Parameters, is_tenant
 from runbook_lib.secrets import redacted
 
 __all__ = ["AUDIENCE", "ENDPOINT", "Asked", "Cloud", "Prompt", "SignIn", "cloud_of", "login_command"]
@@ -31,6 +32,7 @@ Prompt = Callable[[str, str], None]
 ENDPOINT = "AZURE_RESOURCE_MANAGER_ENDPOINT"
 AUDIENCE = "AZURE_RESOURCE_MANAGER_AUDIENCE"
 _AUTHORITY = "AZURE_AUTHORITY_HOST"
+_TENANT = "AZURE_TENANT_ID"
 
 # By name of the cloud: azure-core's setting, where people sign in, and the Azure CLI's name for it.
 _CLOUDS = {
@@ -118,14 +120,14 @@ def _is_host(url: str) -> bool:
     """
     Tell whether a URL is https:// and a host, with a port if need be, and nothing else.
     """
-    try:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
+    # What is read in two ways, such as a name in other letters than ASCII, would match no link that Azure gives.
+    if origin_of(url) is None:
         return False
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port is None else f":{parts.port}"
     alone = not (parts.path or parts.query or parts.fragment)
-    return parts.scheme == "https" and bool(host) and alone and parts.netloc.lower() == f"{host}{port}"
+    return parts.scheme == "https" and alone and parts.netloc.lower() == f"{host}{port}"
 
 
 def login_command(cloud: Cloud, tenant: str) -> str:
@@ -147,7 +149,8 @@ class SignIn:
             prompt: tells a person where to enter which code; None lets azure-identity print it.
 
         Raises:
-            InvalidParameters: a person would have to sign in, and there is none.
+            InvalidParameters: a person would have to sign in, and there is none; or `$AZURE_TENANT_ID` is no tenant, or
+                not the one that the credential is asked for.
             SignInError: what the credential needs is not there.
         """
         self._kind = asked.sign_in
@@ -155,7 +158,7 @@ class SignIn:
         if self._by_person and not interactive():
             raise InvalidParameters("sign_in_needs_person", name="sign_in", value=asked.sign_in)
         self._cloud = cloud
-        self.tenant = asked.tenant_id or os.environ.get("AZURE_TENANT_ID", "")
+        self.tenant = _tenant(asked)
         self.command = login_command(cloud, self.tenant)
         try:
             self._credential = _credential(self._kind, cloud, self.tenant, prompt)
@@ -182,6 +185,29 @@ class SignIn:
         except AzureError as error:
             raise self._unreachable(error) from error
 
+    def refused(self, resource: str, problem: str) -> SignInError:
+        """
+        Explain that *resource* takes no token of this credential, with what mends it.
+        """
+        match self._kind:
+            case "managed_identity":
+                return SignInError("refused_managed_identity", resource=resource, problem=problem)
+            case "workload_identity":
+                return SignInError("refused_workload_identity", resource=resource, problem=problem)
+            case "environment":
+                return SignInError("refused_environment", resource=resource, problem=problem)
+            case "device_code" | "browser":
+                return SignInError("refused_person", resource=resource, problem=problem)
+        return SignInError("refused", resource=resource, problem=problem, command=self.command)
+
+    def of_other_tenant(self, found: str) -> SignInError:
+        """
+        Explain that the token is one of tenant *found*.
+        """
+        if self._kind == "managed_identity":
+            return SignInError("wrong_tenant_identity", tenant=self.tenant, found=found)
+        return SignInError("wrong_tenant", tenant=self.tenant, found=found, command=self.command)
+
     def _unreachable(self, error: AzureError) -> SignInError:
         problem = _first_line(error.message)
         return SignInError("authority_unreachable", resource=self._cloud.authority, problem=problem)
@@ -191,9 +217,11 @@ class SignIn:
 
         said = redacted(str(error.message))
         problem = next((line.strip() for line in said.splitlines() if "AADSTS" in line), _first_line(said))
-        if _SECRET_OVER.search(said):
+        # What signs in without a person has no secret of its own, and no session that could be over.
+        by_itself = self._kind in ("managed_identity", "workload_identity")
+        if _SECRET_OVER.search(said) and not by_itself:
             return SignInError("secret_expired", problem=problem)
-        if _OVER.search(said):
+        if _OVER.search(said) and not by_itself:
             return self._over(problem)
         # A person who did not come in time is not refused.
         absent = self._by_person and "AADSTS" not in said
@@ -204,6 +232,8 @@ class SignIn:
     def _over(self, problem: str) -> SignInError:
         if self._by_person:
             return SignInError("person_expired", problem=problem)
+        if self._kind == "environment":
+            return SignInError("expired_environment", problem=problem, command=self.command)
         return SignInError("expired", problem=problem, command=self.command)
 
     def _missing(self, problem: str) -> SignInError:
@@ -219,6 +249,23 @@ class SignIn:
             case "device_code" | "browser":
                 return SignInError("nobody_signed_in", problem=problem)
         return SignInError("no_credential", problem=problem, command=self.command)
+
+
+def _tenant(asked: Asked) -> str:
+    """
+    Return the tenant to sign in to, where somebody names one.
+    """
+    named = os.environ.get(_TENANT, "")
+    if named and not is_tenant(named):
+        # It goes into commands that are shown, and what it holds may be a password.
+        raise InvalidParameters("tenant_variable", name=_TENANT)
+    if named.lower() == asked.tenant_id.lower() or not asked.tenant_id:
+        # As the credential spells it, which it compares letter by letter.
+        return named
+    if named and asked.sign_in in ("environment", "workload_identity"):
+        # They take no token of another tenant than their own.
+        raise InvalidParameters("two_tenants", name="tenant_id", value=asked.tenant_id, other=_TENANT, found=named)
+    return asked.tenant_id
 
 
 def _credential(kind: str, cloud: Cloud, tenant: str, prompt: Prompt | None) -> TokenCredential:

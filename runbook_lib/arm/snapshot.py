@@ -2,8 +2,10 @@
 A copy of an estate: what a run would read, kept as the service told it, so that a sandbox can tell it again.
 
 `read_inventory` reads through a recorder, so that the copy holds neither more nor less than a run looks at. Each page
-goes into a file of its own as it comes, and an interrupted reading goes on after the last one. What could not be read
-becomes a rule by which the sandbox refuses it as the service did. Nothing that opens something is kept.
+goes into a file of its own as it comes, and an interrupted reading goes on after the last one within a day; it is read
+anew later, and where it ended in an error of its own, which what was read may be the cause of. A copy is as old as its
+oldest answer. What could not be read becomes a rule by which the sandbox refuses it as the service did. Nothing that
+opens something is kept.
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from runbook_lib.arm.inventory import API_VERSIONS, read_inventory
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.arm.wire import Json, as_text, properties_of
+from runbook_lib.checks import BACKUP_EXTENSIONS
 from runbook_lib.checks.kinds import RECOVERY_SERVICES
 from runbook_lib.errors import InvalidParameters, ReadFailed
 from runbook_lib.parameters import Parameters
@@ -36,13 +39,16 @@ LEFT_OUT = "NotInSnapshot"
 # No answer at all, or none within the time that the service's limits ask for: it is worth trying again.
 PASSING = (0, 429)
 SECONDS = 5.0
+# What is older, by the service's clock, is not gone on with: the estate has moved, and a copy is of one time.
+OLDEST = timedelta(hours=24)
 # Parameters that name some of the VMs: a copy holds all of them, for nobody could tell the others from absent ones.
 _SELECTING = ("vm_selector", "location")
 _STATUS_ONLY = {"statusOnly": "true"}
-# What is left of a VM's system settings; everything else there is, or may be, a secret.
-_OS_PROFILE = frozenset({"computerName", "allowExtensionOperations", "requireGuestProvisionSignal"})
-_OS_SETTINGS = frozenset({"provisionVMAgent", "enableAutomaticUpdates", "patchSettings", "timeZone"})
-_OS_KINDS = ("windowsConfiguration", "linuxConfiguration")
+# What is left of a VM's system settings; everything else there is, or may be, a secret. All names are compared in lower
+# case, for services and people spell them as they like.
+_OS_PROFILE = frozenset({"computername", "allowextensionoperations", "requireguestprovisionsignal"})
+_OS_SETTINGS = frozenset({"provisionvmagent", "enableautomaticupdates", "patchsettings", "timezone"})
+_OS_KINDS = frozenset({"windowsconfiguration", "linuxconfiguration"})
 # Members that hold secrets, or what a script printed, wherever they stand.
 _SECRETS = frozenset(
     {
@@ -58,8 +64,11 @@ _SECRETS = frozenset(
     }
 )
 # Members that hold extensions, and those that only an extension has: the service may leave out any of them.
-_EXTENSIONS = frozenset({"extensionprofile", "extensions"})
+_EXTENSIONS = frozenset({"extensionhandlers", "extensionprofile", "extensions"})
 _EXTENSION = frozenset({"autoupgrademinorversion", "enableautomaticupgrade", "forceupdatetag", "typehandlerversion"})
+# The messages of other extensions hold what a script printed; that of the VM quotes them.
+_STATUS = frozenset({"status", "statuses"})
+_BACKUP = frozenset({f"microsoft.azure.recoveryservices.{each}" for each in BACKUP_EXTENSIONS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,8 @@ class Snapshot:
     What was read of an estate.
 
     Attributes:
+        origin: what it is a copy of, read at the time of its oldest answer.
+        until: the service's clock at the newest answer.
         resources: ARM bodies, by lower-cased id.
         status: what else is known of VMs, vaults and items, by lower-cased id.
         faults: rules by which a sandbox refuses what is not here.
@@ -76,6 +87,7 @@ class Snapshot:
     """
 
     origin: Origin
+    until: datetime
     inventory: Inventory
     resources: dict[str, Json]
     status: dict[str, Json]
@@ -96,7 +108,8 @@ def read_snapshot(session: Session, asked: Parameters, part: Path, told: Callabl
     Read the estate as far as a run with these parameters would, for all VMs of its subscriptions.
 
     Args:
-        part: file of what was read so far; left where it is, for whoever writes the copy to remove.
+        part: file of what was read so far; left where it is, for whoever writes the copy to remove. One that is older
+            than a day, or that leads to an error, is removed, and all is read anew.
         told: called every few seconds with how many requests were answered, and how many seconds were waited for the
             service's limits.
 
@@ -110,20 +123,26 @@ def read_snapshot(session: Session, asked: Parameters, part: Path, told: Callabl
             raise InvalidParameters("snapshot_selects", name=name)
     recorder = _Recorder(session, part, _header(session, asked), told)
     try:
-        inventory = read_inventory(recorder, asked)
-        if asked.change_policy:
-            # Which of them a rehearsal brings under another policy is not known yet.
-            _read_points(recorder, inventory)
-    finally:
-        recorder.close()
+        with closing(recorder):
+            inventory = read_inventory(recorder, asked)
+            if asked.change_policy:
+                # Which of them a rehearsal brings under another policy is not known yet.
+                _read_points(recorder, inventory)
+            recorder.refuse_old()
+    except (InvalidParameters, _TooOld):
+        part.unlink()
+        if recorder.kept:
+            return read_snapshot(session, asked, part, told)
+        raise
     target = inventory.target
     subscriptions = _subscriptions(inventory, asked)
     origin = Origin(
-        kind=target.kind, name=target.name, tenant=target.tenant, subscriptions=subscriptions, read_at=recorder.now
+        kind=target.kind, name=target.name, tenant=target.tenant, subscriptions=subscriptions, read_at=recorder.since
     )
     resources, status = _assembled(recorder, subscriptions)
     return Snapshot(
         origin=origin,
+        until=recorder.now,
         inventory=inventory,
         resources=resources,
         status=status,
@@ -162,6 +181,12 @@ def _read_points(recorder: _Recorder, inventory: Inventory) -> None:
 # --- what is kept as it comes ---------------------------------------------------------------------------------------
 
 
+class _TooOld(Exception):
+    """
+    What an earlier try left is of another time.
+    """
+
+
 @dataclass(slots=True)
 class _Kept:
     """
@@ -191,6 +216,7 @@ class _Recorder:
         self._next = time.monotonic() + SECONDS
         self._lock = threading.Lock()
         self._now: datetime | None = None
+        self._since: datetime | None = None
         self.answers: dict[str, _Kept] = {}
         self.refusals: dict[str, tuple[_Kept, ArmError]] = {}
         self.asked = 0
@@ -221,6 +247,25 @@ class _Recorder:
         The service's clock at its newest answer.
         """
         return self._session.now if self._now is None else self._now
+
+    @property
+    def since(self) -> datetime:
+        """
+        The service's clock at its oldest answer.
+        """
+        return self.now if self._since is None else self._since
+
+    def refuse_old(self) -> None:
+        """
+        Refuse what an earlier try left, if by now it is too old. Without a new answer the clock is this machine's.
+
+        Raises:
+            _TooOld: it is.
+        """
+        answered = self.asked or self.refusals
+        now = self._session.now if answered else datetime.fromtimestamp(self._session.clock(), UTC)
+        if self.kept and now - self.since > OLDEST:
+            raise _TooOld
 
     def get(self, path: str, api_version: str, **query: str) -> Json:
         """
@@ -298,13 +343,18 @@ class _Recorder:
     def _keep(self, kept: _Kept, answer: Json) -> None:
         with self._lock:
             self.asked += 1
-            self._now = max(self._session.now, self._now or self._session.now)
-            entry = {"path": kept.path, "query": kept.query, "at": self._now.isoformat()} | answer
+            self.refuse_old()
+            self._saw(self._session.now)
+            entry = {"path": kept.path, "query": kept.query, "at": self.now.isoformat()} | answer
             self._write(entry)
             if time.monotonic() < self._next:
                 return
             self._next = time.monotonic() + SECONDS
         self._told(self.asked, round(self._session.limiter.waited))
+
+    def _saw(self, now: datetime) -> None:
+        self._now = max(now, self._now or now)
+        self._since = min(now, self._since or now)
 
     def _write(self, entry: Json) -> None:
         os.write(self._handle, _line(entry))
@@ -330,7 +380,7 @@ class _Recorder:
                 raise ValueError
             for entry in entries:
                 self._take(entry)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise InvalidParameters("snapshot_other", name="FILE", resource=str(self._part)) from error
         # Only now is it known whose file it is.
         if len(whole) != ended:
@@ -341,7 +391,7 @@ class _Recorder:
 
     def _take(self, entry: Json) -> None:
         name = _name(entry["path"], entry["query"])
-        self._now = max(datetime.fromisoformat(entry["at"]), self._now or datetime.fromisoformat(entry["at"]))
+        self._saw(datetime.fromisoformat(entry["at"]).astimezone(UTC))
         kept = self.answers.get(name)
         if "rows" not in entry:
             self.answers[name] = _Kept(path=entry["path"], query=entry["query"], body=entry["body"])
@@ -365,27 +415,37 @@ def _name(path: str, query: Mapping[str, str]) -> str:
 # --- what becomes of it ---------------------------------------------------------------------------------------------
 
 
-def scrubbed(value: Any, name: str = "", *, extension: bool = False) -> Any:
+def scrubbed(value: Any, name: str = "", *, extension: bool = False, told: bool = False) -> Any:
     """
     Return a part of an answer without what opens something: passwords, scripts and what they print, signatures.
 
     Args:
         name: of the member that it is the value of.
         extension: whether it is within an extension.
+        told: whether it is of the VM agent or of the backup extension, whose messages checks go by.
     """
     if isinstance(value, str):
         return public_members({name: value})[name]
     if isinstance(value, list):
-        return [scrubbed(each, name, extension=extension) for each in value]
+        return [scrubbed(each, name, extension=extension, told=told) for each in value]
     if not isinstance(value, dict):
         return value
-    if name == "osProfile":
-        system = {kind: _some(value[kind], _OS_SETTINGS) for kind in _OS_KINDS if isinstance(value.get(kind), dict)}
-        return _some(value, _OS_PROFILE) | system
-    extension = extension or name.lower() in _EXTENSIONS or _is_extension(value)
-    # Those of an extension, which many put passwords into; a policy's are another thing.
-    left_out = _SECRETS | {"settings"} if extension else _SECRETS
-    return {own: scrubbed(each, own, extension=extension) for own, each in value.items() if own.lower() not in left_out}
+    place = name.lower()
+    if place == "osprofile":
+        kinds = {own: each for own, each in value.items() if own.lower() in _OS_KINDS and isinstance(each, dict)}
+        return _some(value, _OS_PROFILE) | {own: _some(each, _OS_SETTINGS) for own, each in kinds.items()}
+    if place in _EXTENSIONS or _is_extension(value):
+        extension, told = True, _is_backup(value)
+    elif place == "vmagent":
+        told = True
+    left_out = _SECRETS
+    if extension:
+        # Those of an extension, which many put passwords into; a policy's are another thing.
+        left_out |= {"settings"}
+    if (extension or place in _STATUS) and not told:
+        left_out |= {"message"}
+    kept = {own: each for own, each in value.items() if own.lower() not in left_out}
+    return {own: scrubbed(each, own, extension=extension, told=told) for own, each in kept.items()}
 
 
 def _is_extension(body: Json) -> bool:
@@ -397,8 +457,17 @@ def _is_extension(body: Json) -> bool:
     return kind.endswith("/extensions") or "/extensions/" in place or not _EXTENSION.isdisjoint(names)
 
 
+def _is_backup(extension: Json) -> bool:
+    """
+    Tell whether an extension says that it is Azure Backup's, whatever it is called.
+    """
+    names = {own.lower(): as_text(each) for own, each in extension.items()}
+    parts = (names.get("publisher", ""), names.get("type", ""))
+    return ".".join(part for part in parts if part).lower() in _BACKUP
+
+
 def _some(value: Json, names: frozenset[str]) -> Json:
-    return {name: scrubbed(each) for name, each in value.items() if name in names}
+    return {name: scrubbed(each, name) for name, each in value.items() if name.lower() in names}
 
 
 def _assembled(recorder: _Recorder, subscriptions: Iterable[str]) -> tuple[dict[str, Json], dict[str, Json]]:

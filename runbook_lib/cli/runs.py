@@ -4,8 +4,10 @@ The commands that run the job: `run`, `resume`, `apply`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +15,7 @@ from runbook_lib import evidence
 from runbook_lib.cli.base import Output, exits, new_folder, read_mapping, read_parameters, signed, told, width
 from runbook_lib.errors import BrokenEvidence, InvalidParameters, PlanRefused, speak
 from runbook_lib.events import Event
-from runbook_lib.parameters import Parameters, build
+from runbook_lib.parameters import SIGNING_IN, Parameters, as_options
 from runbook_lib.text import plain, say
 
 if TYPE_CHECKING:
@@ -24,6 +26,15 @@ __all__ = ["apply", "resume", "run"]
 
 # A week: a run that takes longer has lost its token, and its plan has aged.
 LONGEST = 604_800
+# How to sign in, which neither a plan nor a run that goes on depends on.
+signing_in = click.option(
+    "-p",
+    "pairs",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help=f"{', '.join(SIGNING_IN)}: over what the plan or the run says; may be repeated.",
+)
 timed = click.option(
     "--timeout",
     type=click.IntRange(1, LONGEST),
@@ -71,18 +82,22 @@ def run(
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
+@signing_in
 @signed
 @timed
 @told
 @exits
-def resume(run_dir: Path, sign_key: str, timeout: int | None, output: Output) -> int:
+def resume(
+    run_dir: Path, pairs: tuple[tuple[str, str], ...], sign_key: str, timeout: int | None, output: Output
+) -> int:
     """
-    Go on with a run that did not end: what is done already is found and kept.
+    Go on with a run that did not end: what is done already is found and kept. It signs in as it was started with.
     """
     from runbook_lib.headless import kept_parameters
 
-    asked = kept_parameters(run_dir)
-    speak(asked.language)
+    kept = kept_parameters(run_dir)
+    speak(kept.language)
+    asked = _signing_in(pairs, kept.as_dict())
     return _run(asked, run_dir.resolve(), output, sign_key=sign_key, timeout=timeout)
 
 
@@ -90,11 +105,20 @@ def resume(run_dir: Path, sign_key: str, timeout: int | None, output: Output) ->
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder of the application.")
 @click.option("--target", type=click.Choice(["sandbox", "azure"]), help="Apply a rehearsed plan to the original here.")
+@signing_in
 @signed
 @timed
 @told
 @exits
-def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, timeout: int | None, output: Output) -> int:
+def apply(
+    plan: Path,
+    out: Path | None,
+    target: str | None,
+    pairs: tuple[tuple[str, str], ...],
+    sign_key: str,
+    timeout: int | None,
+    output: Output,
+) -> int:
     """
     Apply a saved plan, a plan.json or the run folder that has it, exactly as it is: refused if the world moved.
 
@@ -112,10 +136,26 @@ def apply(plan: Path, out: Path | None, target: str | None, sign_key: str, timeo
     if plan_digest(given) != given.digest:
         raise PlanRefused("plan_edited", digest=given.digest)
     speak(given.parameters.get("language"))
-    asked = build(given.parameters | {"apply": True} | ({"target": target} if target else {}))
+    asked = _signing_in(pairs, given.parameters | {"apply": True} | ({"target": target} if target else {}))
     folder = _free_folder(out)
     made_in = path.resolve().parent if target is None else None
     return _run(asked, folder, output, given=(given, made_in), sign_key=sign_key, timeout=timeout)
+
+
+def _signing_in(pairs: tuple[tuple[str, str], ...], held: Mapping[str, Any]) -> Parameters:
+    """
+    Read parameters that say how to sign in, over those that a plan or a run has.
+
+    Raises:
+        InvalidParameters: one of them says something else, or breaks a rule.
+    """
+    others = [name for name, _ in pairs if name not in SIGNING_IN]
+    if others:
+        known = ", ".join(SIGNING_IN)
+        raise InvalidParameters(
+            problems=tuple(InvalidParameters("only_signing_in", name=name, known=known) for name in others)
+        )
+    return read_parameters(pairs, held)
 
 
 def _check_sealed(folder: Path) -> None:
@@ -172,7 +212,7 @@ def _run(
     else:
         _print_verdicts(result, asked.language)
     if asked.apply:
-        for line in _rehearsed(result, own_sandbox(out), asked.language):
+        for line in _rehearsed(result, own_sandbox(out), asked):
             # Beside the outcome, which is what is asked for as JSON.
             click.echo(line, err=output.as_json)
     return code
@@ -191,11 +231,11 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     click.echo(evidence.sealed(path, result.digest, result.key, language))
 
 
-def _rehearsed(result: ChainResult, own: Path, language: str) -> list[str]:
+def _rehearsed(result: ChainResult, own: Path, asked: Parameters) -> list[str]:
     """
     Say what applying the plan to the original takes, where the run's own sandbox is a copy of one.
     """
-    from runbook_lib.arm.session import sandbox_state
+    from runbook_lib.arm.session import copied_by, sandbox_state
     from runbook_lib.folder import RunFolder
     from runbook_lib.rehearsal import estimate, lines
     from runbook_lib.render import planned
@@ -208,7 +248,12 @@ def _rehearsed(result: ChainResult, own: Path, language: str) -> list[str]:
         return []
     sandbox = sandbox_state(own)
     throttle = sandbox.profile().throttle
+    copied = asdict(copied_by(sandbox.status()["source"]))
     sandbox.close()
-    changes = planned(evidence.read_json(result.folder / "plan.json").get("steps", ()), language)
+    # What the rehearsal itself was told goes before what the copy was made with.
+    own_words = {name for name in SIGNING_IN if getattr(asked, name) != getattr(Parameters(), name)}
+    signing = replace(asked, **{name: value for name, value in copied.items() if name not in own_words})
+    options = as_options(signing, SIGNING_IN) if plan.copy_of.kind == "azure" else ""
+    changes = planned(evidence.read_json(result.folder / "plan.json").get("steps", ()), asked.language)
     found = estimate(folder.journal.entries())
-    return [*changes, *lines(found, plan.copy_of, throttle, str(result.folder), language)]
+    return [*changes, *lines(found, plan.copy_of, throttle, str(result.folder), options, asked.language)]

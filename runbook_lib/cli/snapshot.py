@@ -12,7 +12,7 @@ import click
 
 from runbook_lib.cli.base import exits, read_parameters
 from runbook_lib.errors import InvalidParameters, ReadFailed, speak
-from runbook_lib.parameters import Parameters
+from runbook_lib.parameters import NAMES, Parameters, as_options
 from runbook_lib.records import encode, key
 from runbook_lib.selection import VMS
 from runbook_lib.text import plain, say
@@ -55,8 +55,8 @@ def snapshot(file: Path, pairs: tuple[tuple[str, str], ...], target: str | None)
         found = _read(file, asked)
     except KeyboardInterrupt:
         raise ReadFailed("snapshot_stopped", resource=str(_part(file))) from None
-    _write(file, found)
-    for line in _told(file, found, asked.language):
+    _write(file, found, asked)
+    for line in _told(file, found, asked):
         click.echo(plain(line))
     return 3 if found.unread else 0
 
@@ -91,39 +91,42 @@ def _read(file: Path, asked: Parameters) -> Snapshot:
         return read_snapshot(session, asked, _part(file), told)
 
 
-def _write(file: Path, found: Snapshot) -> None:
+def _write(file: Path, found: Snapshot, asked: Parameters) -> None:
     from runbook_lib.sandbox import SandboxError, read_estate, write_estate
 
     try:
-        write_estate(estate_of(file, found), file)
+        write_estate(estate_of(file, found, asked), file)
         read_estate(file)
     except SandboxError as error:
         raise InvalidParameters("estate", name="FILE", problem=str(error)) from error
     _part(file).unlink()
 
 
-def estate_of(file: Path, found: Snapshot) -> Estate:
+def estate_of(file: Path, found: Snapshot, asked: Parameters) -> Estate:
     """
-    Make an estate of what was read; a rehearsal on it runs under the documented limits.
+    Make an estate of what was read; a rehearsal on it begins at the newest answer, under the documented limits.
     """
+    from runbook_lib.arm.signin import Asked
     from runbook_lib.sandbox import Estate
 
     profile: dict[str, Any] = {**_PROFILE, **({"faults": list(found.faults)} if found.faults else {})}
     return Estate(
         name=file.stem,
-        as_of=found.origin.read_at,
+        as_of=found.until,
         resources=tuple(found.resources.values()),
         status=found.status,
         profile=profile,
         origin=str(file),
-        source=encode(found.origin) | {"unread": encode(found.unread)},
+        # How to sign in is what a rehearsal does not need, and applying its plan does.
+        source=encode(found.origin) | {"unread": encode(found.unread), "asked": encode(Asked.by(asked))},
     )
 
 
-def _told(file: Path, found: Snapshot, language: str) -> list[str]:
+def _told(file: Path, found: Snapshot, asked: Parameters) -> list[str]:
     """
-    Say what the copy holds, and what it lacks.
+    Say what the copy holds, what it lacks, and how to rehearse on it what was asked for.
     """
+    language = asked.language
     vms = sum(1 for each in found.resources if f"/providers/{VMS}/".lower() in key(each))
     lines = [
         say("copy.of", language, mark=found.origin.mark, when=found.origin.read_at.isoformat(timespec="seconds")),
@@ -143,5 +146,6 @@ def _told(file: Path, found: Snapshot, language: str) -> list[str]:
     ]
     if len(found.unread) > _MOST:
         lines.append(say("say.more_in", language, count=len(found.unread) - _MOST, file=str(file)))
-    lines.append(say("copy.rehearse", language, file=str(file)))
+    names = [each for each in NAMES if each not in ("target", "run_dir", "apply")]
+    lines.append(say("copy.rehearse", language, file=str(file), options=as_options(asked, names)))
     return lines

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from azure.core.rest import HttpRequest
 
-from runbook_lib.arm.pipeline import public_url
+from runbook_lib.arm.pipeline import ForeignHost, public_url
 from runbook_lib.arm.session import ArmError, Session, open_session, pause_of
 from runbook_lib.errors import InvalidParameters, ReadOnlyViolation, SignInError
 from runbook_lib.journal import Journal
 from runbook_lib.sandbox import Fault, Sandbox
 
 SUBSCRIPTIONS = "2022-12-01"
+GROUP = "/subscriptions/6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24/resourceGroups/rg-data-prod"
 
 
 def test_a_write_is_refused_before_it_is_sent_unless_writing_is_open(session: Session, contoso: Sandbox) -> None:
@@ -115,6 +116,34 @@ def test_lists_are_read_over_all_pages(session: Session, contoso: Sandbox) -> No
     assert -(-len(whole) // 5) == len(contoso.requests()) - before
 
 
+# What one reading takes for Resource Manager and another for a host of somebody else, and what is no plain link.
+FOREIGN = [
+    "https://evil.example/next",
+    "http://management.azure.com/next",
+    "https://management.azure.com:8443/next",
+    "https://management.azure.com:x/next",
+    "https://management.azure.com:0/next",
+    "https://127.0.0.1:8443\\@management.azure.com/next",
+    "https://evil.example\\.management.azure.com/next",
+    "https://management.azure.com\\@evil.example/next",
+    "https://evil.example#@management.azure.com/next",
+    "https://management.azure.com@evil.example/next",
+    "https://evil.example@management.azure.com/next",
+    "https://@management.azure.com/next",
+    "https://management.azure.com\n.evil.example/next",
+    "https://management.azure.com/ne\txt",
+    " https://management.azure.com/next",
+    "https://management.azure.com /next",
+    "https://management.azure.com/next?a=\u00a0",
+    "https://[management.azure.com/next",
+    "https:///next",
+    "https:management.azure.com/next",
+    "//management.azure.com/next",
+    "/next",
+    "next",
+]
+
+
 class _Pages:
     """
     A session's raw sender replaced at its edge: answers that no well-behaved service gives.
@@ -130,10 +159,7 @@ class _Pages:
 @pytest.mark.parametrize(
     ("pages", "code"),
     [
-        (({"value": [], "nextLink": "https://evil.example/next"},), "ForeignNextLink"),
-        (({"value": [], "nextLink": "http://management.azure.com/next"},), "ForeignNextLink"),
-        (({"value": [], "nextLink": "https://management.azure.com:8443/next"},), "ForeignNextLink"),
-        (({"value": [], "nextLink": "https://management.azure.com:x/next"},), "ForeignNextLink"),
+        *((({"value": [], "nextLink": link},), "ForeignNextLink") for link in FOREIGN),
         (
             (
                 {"value": [], "nextLink": "https://management.azure.com/a?api-version=1"},
@@ -155,6 +181,80 @@ def test_a_page_that_leads_astray_ends_the_read(
         list(session.rows("/x", "1"))
 
     assert code == caught.value.code
+
+
+@pytest.mark.parametrize("link", FOREIGN)
+def test_no_link_of_any_kind_leads_out(session: Session, contoso: Sandbox, link: str) -> None:
+    """
+    An operation's, the answer to a question's, and that of an earlier reading: nothing is sent there.
+    """
+    rules = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/x/effectiveRouteTable"
+    with pytest.raises(ArmError, match="another host"):
+        session.follow(link)
+    with pytest.raises(ArmError, match="another host"):
+        list(session.pages("/subscriptions", SUBSCRIPTIONS, link))
+
+    assert [] == contoso.requests()
+
+    # No header has a line end.
+    told = link.replace("\n", "\t")
+    contoso.fault(Fault(method="POST", path="effectiveroutetable$", status=202, headers={"Location": told}))
+    with pytest.raises(ArmError, match="another host"):
+        session.ask_and_wait(rules, "2026-03-01", 60)
+
+    assert ["POST"] == [each["method"] for each in contoso.requests()]
+
+
+def test_a_link_that_stays_is_followed_word_for_word(session: Session, contoso: Sandbox) -> None:
+    """
+    In capitals, with its port, or with a plain space in its query as some services write it.
+    """
+    for link in ("https://MANAGEMENT.azure.com:443/subscriptions", "https://management.azure.com/subscriptions"):
+        status, body = session.follow(f"{link}?api-version={SUBSCRIPTIONS}&$filter=a eq 'b'")
+
+        assert (200, 2) == (status, len(body["value"]))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "link", ["https://evil.example/subscriptions", "//evil.example/x", *FOREIGN[4:6], "https://[x"]
+)
+def test_a_redirect_out_is_not_followed(session: Session, contoso: Sandbox, status: int, link: str) -> None:
+    """
+    Whoever answers there is not Resource Manager, token or no token.
+    """
+    contoso.fault(Fault(path="^/subscriptions$", status=status, headers={"Location": link}, times=1))
+    with pytest.raises(ArmError) as caught:
+        list(session.rows("/subscriptions", SUBSCRIPTIONS))
+
+    assert (status, "ForeignRedirect") == (caught.value.status, caught.value.code)
+    assert 1 == len(contoso.requests())
+
+
+@pytest.mark.parametrize("link", ["https://management.azure.com/subscriptions", "/subscriptions"])
+def test_a_redirect_within_is_followed(session: Session, contoso: Sandbox, link: str) -> None:
+    """
+    As the service may do.
+    """
+    headers = {"Location": f"{link}?api-version={SUBSCRIPTIONS}"}
+    contoso.fault(Fault(path="^/x$", status=307, headers=headers, times=1))
+
+    assert 2 == len(list(session.rows("/x", SUBSCRIPTIONS)))
+
+
+def test_a_typed_client_is_not_led_out_either(session: Session, contoso: Sandbox) -> None:
+    """
+    Its pages and its redirects pass the same guard, also while writing is allowed.
+    """
+    groups = session.clients("6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24").resources.resource_groups
+    redirect = Fault(method="PUT", path="rg-x$", status=307, headers={"Location": "https://evil.example/x"})
+    contoso.fault(redirect)
+    with session.guard.writing(), pytest.raises(ForeignHost):
+        groups.create_or_update("rg-x", {"location": "westeurope"})
+    with session.guard.writing(), pytest.raises(ForeignHost):
+        session._raw.send_request(HttpRequest("PUT", "https://evil.example/x"))
+
+    assert 1 == len(contoso.requests())
 
 
 @pytest.mark.parametrize(

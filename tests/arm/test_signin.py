@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from entra import CLIENT, SECRET, TENANT, UPN, Entra, entra, token
 
-from runbook_lib.arm.session import Session, open_session
+from runbook_lib.arm.session import ArmError, Session, open_session
 from runbook_lib.arm.signin import AUDIENCE, ENDPOINT, Asked, cloud_of
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.journal import Journal
@@ -43,6 +43,9 @@ def endpoint(served: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     served.asked.clear()
     served.refusal = None
     served.pending = 0
+    served.tenant = TENANT
+    served.answers.clear()
+    served.seen.clear()
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RUNBOOK_STATE", str(tmp_path / "state"))
@@ -277,7 +280,7 @@ def test_an_expired_sign_in_names_the_command_for_its_cloud_and_tenant(
     [
         (("invalid_client", "AADSTS7000222: The provided client secret keys for app are expired."), "secret_expired"),
         (("invalid_client", "AADSTS7000215: Invalid client secret provided."), "authority_refused"),
-        (EXPIRED, "expired"),
+        (EXPIRED, "expired_environment"),
     ],
 )
 def test_a_refused_service_principal_is_told_why(
@@ -293,6 +296,9 @@ def test_a_refused_service_principal_is_told_why(
 
     assert message == caught.value.message
     assert refusal[1].split(":")[0] in str(caught.value)
+    # Without it the command deletes whatever else is registered.
+    assert str(caught.value).count("credential reset") == str(caught.value).count('--id "$AZURE_CLIENT_ID" --append`')
+    assert ("credential reset" in str(caught.value)) == (message != "authority_refused")
     assert SECRET not in str(caught.value)
 
 
@@ -323,20 +329,129 @@ def test_a_sign_in_of_another_tenant_is_refused(endpoint: Entra, tmp_path: Path)
     assert f"`az login --tenant {OTHER}`" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("sign_in", "message", "fix"),
+    [
+        ("default", "refused", f"`az login --tenant {TENANT}`"),
+        ("cli", "refused", f"`az login --tenant {TENANT}`"),
+        ("environment", "refused_environment", '`az ad app credential reset --id "$AZURE_CLIENT_ID" --append`'),
+        ("workload_identity", "refused_workload_identity", "kubectl describe serviceaccount"),
+        ("managed_identity", "refused_managed_identity", "az vm identity show"),
+        ("device_code", "refused_person", "Restart the kernel"),
+    ],
+)
 def test_a_token_that_is_over_in_the_middle_of_a_run_is_a_sign_in_error(
-    endpoint: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    endpoint: Entra,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    in_a_notebook: None,
+    sign_in: str,
+    message: str,
+    fix: str,
 ) -> None:
     """
-    Resource Manager says so with 401; the command is named, and what was being read is not taken for empty.
+    Resource Manager says so with 401; what mends it is named for each kind, and what was being read is not taken for
+    empty.
     """
     _service_principal(monkeypatch)
-    session = signed_in(tmp_path, sign_in="environment")
+    (tmp_path / "federated").write_text("federated-token")
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "federated"))
+    if sign_in == "cli":
+        _token_by_az(tmp_path)
+    if sign_in == "managed_identity":
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{endpoint.url}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "header")
+    session = signed_in(tmp_path, sign_in=sign_in)
     with pytest.raises(SignInError) as caught:
         session.get("/subscriptions", "2022-12-01")
 
-    assert "refused" == caught.value.message
+    assert message == caught.value.message
     assert "ExpiredAuthenticationToken" in str(caught.value)
-    assert f"`az login --tenant {TENANT}`" in str(caught.value)
+    assert fix in str(caught.value)
+    assert ("az login" in str(caught.value)) == (message == "refused")
+
+
+@pytest.mark.parametrize("sign_in", ["environment", "workload_identity"])
+def test_two_tenants_are_told_apart_before_anybody_is_asked(
+    endpoint: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign_in: str
+) -> None:
+    """
+    The credential is for one tenant, the parameter names another: both are named; capitals make no difference.
+    """
+    (tmp_path / "federated").write_text("federated-token")
+    _service_principal(monkeypatch)
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "federated"))
+    with pytest.raises(InvalidParameters) as caught:
+        signed_in(tmp_path, sign_in=sign_in, tenant_id=OTHER)
+
+    assert "two_tenants" == caught.value.message
+    assert all(each in str(caught.value) for each in (OTHER, TENANT, "tenant_id", "AZURE_TENANT_ID"))
+    assert [] == endpoint.asked
+
+    monkeypatch.setenv("AZURE_TENANT_ID", OTHER)
+    endpoint.tenant = OTHER
+    assert OTHER == signed_in(tmp_path, sign_in=sign_in, tenant_id=OTHER.upper()).target.tenant
+
+
+@pytest.mark.parametrize("sign_in", ["default", "cli", "environment", "managed_identity"])
+@pytest.mark.parametrize("named", ["contoso tenant", "contoso", "$(hunter2)", f"{TENANT} "])
+def test_a_mistyped_tenant_in_the_environment_is_refused_and_not_repeated(
+    endpoint: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign_in: str, named: str
+) -> None:
+    """
+    As the parameter is, before anybody is asked; it gets into no command, whoever signs in.
+    """
+    _service_principal(monkeypatch)
+    monkeypatch.setenv("AZURE_TENANT_ID", named)
+    with pytest.raises(InvalidParameters) as caught:
+        signed_in(tmp_path, sign_in=sign_in)
+
+    assert ("tenant_variable", 2) == (caught.value.message, caught.value.exit_code)
+    assert "AZURE_TENANT_ID" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert [] == endpoint.asked
+
+
+@pytest.mark.parametrize("by", ["parameter", "environment"])
+def test_a_managed_identity_of_another_tenant_is_refused(
+    endpoint: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """
+    It has its own tenant only, whichever is named, and wherever; a domain cannot be held against its token.
+    """
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{endpoint.url}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "header")
+    if by == "environment":
+        monkeypatch.setenv("AZURE_TENANT_ID", OTHER)
+    with pytest.raises(SignInError) as caught:
+        signed_in(tmp_path, sign_in="managed_identity", tenant_id=OTHER if by == "parameter" else "")
+
+    assert "wrong_tenant_identity" == caught.value.message
+    assert all(each in str(caught.value) for each in (OTHER, TENANT))
+
+    monkeypatch.delenv("AZURE_TENANT_ID", raising=False)
+    session = signed_in(tmp_path, sign_in="managed_identity", tenant_id="fabrikam.onmicrosoft.com")
+
+    assert f"tenant {TENANT}" in session.target.mark
+
+
+@pytest.mark.parametrize("way", ["link", "redirect"])
+@pytest.mark.parametrize("form", ["https://127.0.0.1:{port}\\@{host}/stolen", "https://127.0.0.1:{port}/stolen"])
+def test_the_token_is_never_led_to_another_host(
+    endpoint: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, form: str
+) -> None:
+    """
+    By a link or a redirect of Resource Manager's, whatever azure-core's own transport would read in it.
+    """
+    _service_principal(monkeypatch)
+    link = form.format(host=endpoint.host, port=endpoint.host.partition(":")[2])
+    rows = {"value": [], "nextLink": link}
+    answers = {"link": (200, {"Content-Type": "application/json"}, rows), "redirect": (307, {"Location": link}, {})}
+    endpoint.answers["/subscriptions"] = answers[way]
+    with pytest.raises(ArmError, match="another host"):
+        list(signed_in(tmp_path, sign_in="environment").rows("/subscriptions", "2022-12-01"))
+
+    assert ["/subscriptions?api-version=2022-12-01"] == [path for _, path in endpoint.seen]
 
 
 @pytest.mark.parametrize(
@@ -407,6 +522,8 @@ def test_the_endpoint_of_the_cloud_itself_is_no_other() -> None:
         "https://arm.local?x=1",
         "https://arm.local:port",
         "https://[arm",
+        "https://ärm.local",
+        "https://evil.example\\@arm.local",
     ],
 )
 def test_what_is_no_endpoint_is_refused_and_not_repeated(url: str) -> None:

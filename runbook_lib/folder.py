@@ -202,6 +202,12 @@ class RunFolder:
             self.save_plan(given)
         write_json(self.path / "run.json", state)
 
+    def keep_sandbox(self, *, own: bool) -> None:
+        """
+        Note whether this run works on a sandbox of its own, for whoever resumes it: then it is to go on there alone.
+        """
+        write_json(self.path / "run.json", self.state() | {"own_sandbox": own})
+
     def given_plan(self) -> Plan | None:
         """
         Return the plan that this run was given; None where it makes its own.

@@ -283,7 +283,7 @@ def test_what_is_stopped_before_it_begins_leaves_nothing(
     """
     (tmp_path / "report.txt").write_text("mine")
 
-    def stopped(*_: Any) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr("runbook_lib.headless.run_chain", stopped)
@@ -291,6 +291,92 @@ def test_what_is_stopped_before_it_begins_leaves_nothing(
 
     assert (5, True) == (result.exit_code, "nothing is left" in result.stderr), result.output
     assert ["report.txt"] == [path.name for path in tmp_path.glob("r*")]
+
+
+# --- a sandbox of its own -----------------------------------------------------------------------------------------
+
+
+def _rehearsal(tmp_path: Path) -> Path:
+    """
+    A rehearsal on a copy of the example estate that was applied, but not sealed: it can be gone on with.
+    """
+    copy, folder = tmp_path / "copy.json", tmp_path / "r"
+    _runbook("snapshot", str(copy))
+    done = _runbook("run", "--estate", str(copy), "--apply", "--out", str(folder), "-p", "vm_selector", "name:hr01")
+    assert 0 == done.exit_code, done.output
+    (folder / "attestation.dsse.json").unlink()
+    return folder
+
+
+def test_a_rehearsal_never_goes_on_in_the_original(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Where its sandbox is gone, or another one lies in its place as a link, it is refused with the file and what to do.
+    """
+    folder = _rehearsal(tmp_path)
+    own = tmp_path / "r.sandbox.sqlite"
+    own.unlink()
+    gone = _runbook("resume", str(folder))
+    own.symlink_to(contoso.path)
+    linked = _runbook("resume", str(folder))
+
+    assert (4, 2) == (gone.exit_code, linked.exit_code), gone.output + linked.output
+    assert f"{own}, the sandbox that this run or plan belongs to, is gone" in gone.stderr
+    assert "--target" in gone.stderr
+    assert f"{own} lies where" in linked.stderr
+    assert [] == writes(contoso)
+
+
+def test_a_run_that_does_not_say_where_it_worked_goes_on_there_alone(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Folders of older versions say nothing of their sandbox; what was read first tells that it was a copy.
+    """
+    folder = _rehearsal(tmp_path)
+    state = json.loads((folder / "run.json").read_text())
+    del state["own_sandbox"]
+    (folder / "run.json").write_text(json.dumps(state))
+    there = _runbook("resume", str(folder))
+    (folder / "attestation.dsse.json").unlink()
+    (folder / "run.json").write_text(json.dumps(state))
+    (tmp_path / "r.sandbox.sqlite").unlink()
+    gone = _runbook("resume", str(folder))
+
+    assert (0, 4) == (there.exit_code, gone.exit_code), there.output + gone.output
+    assert "this is another estate or target" in gone.stderr
+    assert [] == writes(contoso)
+
+
+@pytest.mark.parametrize("name", ["z.sandbox.sqlite", "z.sandbox.sqlite-journal", "z.sandbox.sqlite-wal"])
+@pytest.mark.parametrize("link", [True, False])
+def test_a_sandbox_is_never_made_over_what_lies_there(
+    contoso: Sandbox, tmp_path: Path, name: str, *, link: bool
+) -> None:
+    """
+    Neither through a link that somebody prepared nor over the sandbox of another run; both stay as they were.
+    """
+    other, taken = tmp_path / "mine", tmp_path / name
+    other.write_text("mine")
+    if link:
+        taken.symlink_to(other)
+    else:
+        taken.write_text("mine")
+    refused = _runbook("run", "--estate", "contoso", "--out", str(tmp_path / "z"))
+
+    assert (2, True) == (refused.exit_code, str(taken) in refused.stderr), refused.output
+    assert {"mine"} == {path.read_text() for path in (other, taken)}
+    assert [name] == [path.name for path in tmp_path.glob("z*")]
+
+
+def test_a_new_run_takes_no_sandbox_that_lies_beside_it(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    One without an estate works on the shared sandbox, whatever somebody left there.
+    """
+    (tmp_path / "z.sandbox").write_text(str(tmp_path / "y.sandbox.sqlite"))
+    (tmp_path / "z.sandbox.sqlite").write_text("no database")
+    since = len(contoso.requests())
+    done = _runbook("run", "--out", str(tmp_path / "z"), "-p", "vm_selector", "name:hr01")
+
+    assert 0 == done.exit_code, done.output
+    assert since < len(contoso.requests())
 
 
 # --- where files go -----------------------------------------------------------------------------------------------

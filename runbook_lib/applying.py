@@ -20,10 +20,13 @@ from runbook_lib.folder import RunFolder, state_path
 from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import ENABLING, is_done
-from runbook_lib.records import Inventory, Plan, Step, Verdict, key
+from runbook_lib.records import Change, Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say
 
-__all__ = ["Progress", "apply_plan", "raise_failed"]
+__all__ = ["PROTECTING", "Progress", "apply_plan", "raise_failed", "refused_of"]
+
+# Kinds of change that a VM's verdict has to allow.
+PROTECTING = ENABLING | {"undelete"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,7 +114,7 @@ def apply_plan(
         for step in steps:
             observed = observed or read_inventory(session, asked, sought)
             broken = {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
-            refused = _refused(observed, asked, step)
+            refused = refused_of(observed, asked, step.changes)
             tried = apply_step(
                 session,
                 observed,
@@ -151,11 +154,11 @@ def _is_missing(each: Applied) -> bool:
     return each.outcome not in ("done", "adopted")
 
 
-def _refused(observed: Inventory, asked: Parameters, step: Step) -> dict[str, str]:
+def refused_of(observed: Inventory, asked: Parameters, changes: Sequence[Change]) -> dict[str, str]:
     """
-    Say which VMs of a step may no longer be enabled, by the key of their item: their verdict is drawn once more.
+    Say which VMs may no longer be enabled, by the key of their item: their verdict is drawn once more.
     """
-    protecting = [change for change in step.changes if change.kind in {*ENABLING, "undelete"}]
+    protecting = [change for change in changes if change.kind in PROTECTING]
     if not protecting:
         return {}
     found = checks.findings_on(observed, asked)

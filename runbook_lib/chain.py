@@ -21,8 +21,8 @@ from runbook_lib.events import Event
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import Kernel, environment
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import Difference, world_moved
-from runbook_lib.records import Plan, Target
+from runbook_lib.plan import Difference, is_done, world_moved
+from runbook_lib.records import Plan, Target, key
 from runbook_lib.secrets import redacted
 from runbook_lib.text import DEFAULT_LANGUAGE, say
 
@@ -171,12 +171,22 @@ def _check_given(plan: Plan, run: Run) -> None:
     except InvalidParameters as error:
         # What could be selected when the plan was made is gone.
         raise Drift("plan_selection", problem=str(error)) from error
-    if differences:
-        raise Drift(
-            "plan_moved",
-            differences=" ".join(_moved(each, run.asked.language) for each in differences[:MOST_DIFFERENCES]),
-            more=max(0, len(differences) - MOST_DIFFERENCES),
-        )
+    told = [_moved(each, run.asked.language) for each in differences] + _held_back(plan, run)
+    if told:
+        more = max(0, len(told) - MOST_DIFFERENCES)
+        raise Drift("plan_moved", differences=" ".join(told[:MOST_DIFFERENCES]), count=more)
+
+
+def _held_back(plan: Plan, run: Run) -> list[str]:
+    """
+    Say which VMs that the plan protects may not be enabled any more.
+    """
+    from runbook_lib.applying import PROTECTING, refused_of
+
+    left = [each for each in plan.changes if each.kind in PROTECTING and not is_done(run.before, each)]
+    refused = refused_of(run.before, run.asked, left)
+    vms = {key(each.target): each.body["properties"]["sourceResourceId"] for each in left}
+    return [say("say.moved_verdict", run.asked.language, resource=vms[each], why=why) for each, why in refused.items()]
 
 
 def _moved(each: Difference, language: str) -> str:

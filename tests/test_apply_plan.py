@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from runbook_lib.parameters import Parameters
 from runbook_lib.policy import properties
 from runbook_lib.records import subscription_of
 from runbook_lib.run import Run
-from runbook_lib.sandbox import Fault, Sandbox
+from runbook_lib.sandbox import Fault, Sandbox, read_estate
 
+PRODUCTION = "/subscriptions/6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 NIGHTLY = {"vm_selector": "name:hr01", "policy_name": "Nightly"}
 
 
@@ -88,6 +90,31 @@ def test_a_world_that_moved_is_refused_with_what_moved(contoso: Sandbox, make_ru
     assert "'daily_retention_days': 30" in refused.stderr
     assert "'daily_retention_days': 99" in refused.stderr
     assert [] == writes(contoso, since)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "hr01 may not be enabled any more: Read-only locks"), ("es", "hr01 ya no se puede habilitar: ")],
+)
+def test_a_lock_that_is_new_is_told_before_anything_is_sent(
+    contoso: Sandbox, make_run: Any, tmp_path: Path, language: str, said: str
+) -> None:
+    """
+    One that refuses some of the writes refuses all: the lock is named, and the VMs that may not be enabled.
+    """
+    path = _saved(make_run(vm_selector="tag:wave=1", language=language))
+    group = f"{PRODUCTION}/resourceGroups/rg-backup-westeurope"
+    lock = f"{group}/providers/Microsoft.Authorization/locks/freeze"
+    body = {"id": lock, "name": "freeze", "properties": {"level": "ReadOnly"}}
+    estate = read_estate("contoso")
+    contoso.load(replace(estate, resources=(*estate.resources, body)))
+    refused = _runbook("apply", str(path), "--out", str(tmp_path / "r"))
+
+    assert 4 == refused.exit_code, refused.output
+    assert lock.lower() in refused.stderr
+    assert said in refused.stderr
+    assert [] == writes(contoso)
     assert not (tmp_path / "r").exists()
 
 

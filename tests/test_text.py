@@ -165,7 +165,7 @@ def _needed() -> set[str]:
     needed |= {each for each in report if text.exists(each)}
     evidence = {f"evidence.{each}{end}" for each in _constants("evidence/") for end in ("", "_broken")}
     needed |= {each for each in evidence if text.exists(each)}
-    parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one")}
+    parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one", "none")}
     return needed | {each for each in parts if text.exists(each)}
 
 
@@ -260,6 +260,20 @@ def test_one_of_a_thing_has_a_form_of_its_own() -> None:
     assert "Readiness of the selected VM" == text.say("caption.readiness", count=1)
     assert "Readiness of 2 selected VMs" == text.say("caption.readiness", count=2)
     assert "1 VMs" == text.say("say.many_vms", count=1)
+
+
+@every_language
+@pytest.mark.parametrize("message", ["drift", "plan_moved"])
+def test_no_more_differences_are_not_counted(message: str, language: str) -> None:
+    """
+    A sentence may have a form for none, by the same fact.
+    """
+    facts = {"field": "f", "resource": "r", "found": 2, "expected": 1, "differences": "d"}
+    none, one, two = (text.say(f"error.{message}", language, count=count, **facts) for count in (0, 1, 2))
+
+    assert "0" not in none
+    assert none.rstrip(".") in one
+    assert "2 " in two.removeprefix(none.rstrip("."))
 
 
 def test_a_missing_sentence_or_fact_is_a_defect_and_no_blank() -> None:

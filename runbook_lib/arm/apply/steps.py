@@ -96,7 +96,7 @@ def _check_world(observed: Inventory, step: Step, broken: Mapping[str, str]) -> 
             field=first.field or "existence",
             expected=first.expected,
             found=first.found,
-            more=len(differences) - 1,
+            count=len(differences) - 1,
         )
 
 

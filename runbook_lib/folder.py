@@ -22,6 +22,7 @@ from runbook_lib.evidence import ATTESTATION, NOTEBOOKS, last_words, read_json, 
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import plan_digest
+from runbook_lib.private import make_folder
 from runbook_lib.records import Inventory, Plan, Step, decode, digest
 from runbook_lib.render import Table
 from runbook_lib.text import LANGUAGES
@@ -85,7 +86,7 @@ def open_folder(named: str, *, new: bool) -> RunFolder:
         folder = RunFolder(home / pointer.read_text(encoding="utf-8").strip())
         if not folder.sealed:
             return folder
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = RunFolder(home / f"{stamp}-{os.urandom(3).hex()}")
     if interactive():

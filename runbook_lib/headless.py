@@ -18,6 +18,7 @@ from runbook_lib.errors import BrokenEvidence, Drift, InvalidParameters, PlanRef
 from runbook_lib.events import Event
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters, build
+from runbook_lib.private import make_folder
 from runbook_lib.records import Plan, Target
 from runbook_lib.stopping import stoppable
 
@@ -171,7 +172,7 @@ def _reserved(path: Path) -> Path:
         if os.path.lexists(each):
             raise InvalidParameters("sandbox_taken", name="sandbox", resource=str(each))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         path.touch(0o600, exist_ok=False)
     except OSError as error:
         raise InvalidParameters("run_dir", name="run_dir", resource=str(path), problem=str(error)) from error

@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from papermill import execute_notebook
 from papermill.cli import papermill
 from support import writes
 
+from runbook_lib.arm.limiter import Limiter
 from runbook_lib.cli import main
 from runbook_lib.errors import WriteFailed
 from runbook_lib.events import Event
-from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.folder import NOTEBOOKS, open_folder
 from runbook_lib.kernel import Kernel
 from runbook_lib.parameters import schema
 from runbook_lib.sandbox import Sandbox
@@ -397,6 +399,31 @@ def test_the_files_of_a_run_are_its_users_alone(contoso: Sandbox, tmp_path: Path
 
     assert {0o700, 0o600} == {stat.S_IMODE(path.stat().st_mode) for path in made}
     assert 0o022 == after
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a user's files private by their folder")
+def test_what_the_users_processes_share_is_theirs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The simulator's state and the leases, whoever makes them first and whatever the umask; and the limits of Azure.
+    """
+    for name in ("SANDBOX", "RUNS"):
+        monkeypatch.delenv(f"RUNBOOK_{name}", raising=False)
+    before = os.umask(0o022)
+    try:
+        for number, command in enumerate([("snapshot", str(tmp_path / "c.json")), ("sandbox", "load", "contoso")]):
+            monkeypatch.setenv("RUNBOOK_STATE", str(tmp_path / "state" / str(number)))
+            assert 0 == _runbook(*command).exit_code
+        monkeypatch.setenv("RUNBOOK_SANDBOX", str(tmp_path / "state" / "named" / "s.sqlite"))
+        assert 0 == _runbook("sandbox", "status").exit_code
+        Limiter(tmp_path / "state" / "2" / "limits.sqlite", time.time, time.sleep).close()
+        opened = open_folder("", new=True)
+    finally:
+        os.umask(before)
+    made = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").rglob("*")}
+
+    assert opened.path in made
+    assert {"sandbox.sqlite", "s.sqlite", "limits.sqlite", "leases"} < {path.name for path in made}
+    assert {} == {path: mode for path, mode in made.items() if mode != (0o700 if path.is_dir() else 0o600)}
 
 
 @pytest.mark.parametrize("link", ["tables", "plan.json", "00_start.ipynb", "journal.jsonl", "outcome.json.part"])

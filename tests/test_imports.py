@@ -18,7 +18,7 @@ import runbook_lib
 ROOT = Path(runbook_lib.__file__).parent
 # Imports go upwards only: a module reaches those of the lines above its own, and of its own package.
 ORDER = (
-    ("text", "secrets"),
+    ("private", "text", "secrets"),
     ("errors", "events", "records"),
     ("parameters",),
     ("policy", "retention"),

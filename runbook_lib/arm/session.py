@@ -30,6 +30,7 @@ from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import is_guid
+from runbook_lib.private import make_folder
 from runbook_lib.records import Origin, Target, decode
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 from runbook_lib.secrets import redacted
@@ -90,7 +91,7 @@ def sandbox_state(path: Path, estate: str = "") -> Sandbox:
     """
     try:
         filled = read_estate(estate or DEFAULT_ESTATE) if estate or not path.exists() else None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         sandbox = Sandbox(path)
         if filled is not None:
             sandbox.load(filled)

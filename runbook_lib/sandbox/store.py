@@ -51,7 +51,9 @@ class Store:
         self._path = path
         self._idle: deque[sqlite3.Connection] = deque()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(0o700, parents=True, exist_ok=True)
+            # Whoever may read it sees the estate; what SQLite keeps beside it has the same mode.
+            path.touch(0o600)
             with closing(self._connect()) as connection:
                 form = connection.execute("PRAGMA user_version").fetchone()[0]
                 if form not in (0, _FORM):

@@ -131,6 +131,32 @@ def test_all_problems_of_a_command_line_are_told_at_once(tmp_path: Path) -> None
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.parametrize(
+    ("language", "kind", "said"),
+    [
+        ("en", "", "cannot be used: there is no such file. It must be"),
+        ("es", "", "no se puede usar: no existe tal archivo. Debe ser"),
+        ("en", "folder", "cannot be used: it is not a file. It must be"),
+        ("es", "list", "no se puede usar: no es una asignación. Debe ser"),
+        ("es", "large", "no se puede usar: ocupa más de 1 MiB. Debe ser"),
+    ],
+)
+def test_a_file_of_parameters_that_is_none_is_called_what_it_is(
+    tmp_path: Path, language: str, kind: str, said: str
+) -> None:
+    """
+    One that is not there is not called too large.
+    """
+    file = tmp_path / "f.yaml"
+    if kind == "folder":
+        file.mkdir()
+    elif kind:
+        file.write_text("- a\n" if kind == "list" else "#" * ((1 << 20) + 1))
+    result = _runbook("run", "-p", "language", language, "-f", str(file), "--out", str(tmp_path / "r"))
+
+    assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
+
+
 def test_a_log_for_machines_has_time_level_event_and_facts(contoso: Sandbox, tmp_path: Path) -> None:
     """
     Every line of standard error is JSON, from the first notebook to the exit code; standard output is the outcome.

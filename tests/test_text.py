@@ -39,6 +39,20 @@ def _trees() -> dict[str, ast.Module]:
     return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
+@cache
+def _sandbox() -> tuple[ast.AST, ...]:
+    """
+    List the nodes of the sandbox, whose only sentences are those of its refusals.
+    """
+    paths = sorted((ROOT / "sandbox").rglob("*.py"))
+    return tuple(node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _refusals() -> list[ast.Call]:
+    calls = (node for node in _sandbox() if isinstance(node, ast.Call))
+    return [call for call in calls if ast.unparse(call.func) == "SandboxError" and _message(call)]
+
+
 def _nodes(under: str = "") -> Iterator[ast.AST]:
     for name, tree in _trees().items():
         if name.startswith(under):
@@ -140,6 +154,8 @@ def _needed() -> set[str]:
     needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
     # A unit of Azure's is said in small letters.
+    constants |= {node.value for node in _sandbox() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    needed |= {f"sandbox.{_message(call)}" for call in _refusals()}
     known = constants | {each.lower() for each in constants} | facts
     needed |= {each for each in text.ids() if each.startswith("word.") and set(each.split(".")[1:]) <= known}
     kept = (name.rsplit("_", 1)[-1] for name in NAMES if "_retention_" in name)
@@ -210,6 +226,14 @@ def test_an_error_is_raised_with_the_facts_of_its_sentence(call: ast.Call) -> No
     assert set() == wanted - given - ALWAYS
     # A fact that no sentence names is dead weight; `name` says which parameter it is about.
     assert set() == given - wanted - ALWAYS - {"problems", "name"}
+
+
+@pytest.mark.parametrize("call", _refusals(), ids=lambda call: f"{_message(call)}-{call.lineno}")
+def test_a_refusal_of_the_sandbox_has_the_facts_of_its_sentence(call: ast.Call) -> None:
+    """
+    All of them and no others; where it lies is said before it.
+    """
+    assert _holes(f"sandbox.{_message(call)}") == (_keywords(call) or set()) - {"place"}
 
 
 @pytest.mark.parametrize("call", _calls("say", "_say"), ids=lambda call: f"{_message(call)}-{call.lineno}")

@@ -91,12 +91,15 @@ def sandbox_state(path: Path, estate: str = "") -> Sandbox:
     """
     try:
         filled = read_estate(estate or DEFAULT_ESTATE) if estate or not path.exists() else None
+        if filled is not None:
+            _origin(filled.source, filled.origin)
         make_folder(path.parent)
         sandbox = Sandbox(path)
         if filled is not None:
             sandbox.load(filled)
     except SandboxError as error:
-        raise InvalidParameters("estate", name="estate", problem=str(error)) from error
+        problem = error.describe(InvalidParameters.language)
+        raise InvalidParameters("estate", name="estate", problem=problem) from error
     return sandbox
 
 
@@ -404,7 +407,7 @@ def _claims(token: str) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _origin(source: dict[str, Any], path: Path) -> Origin | None:
+def _origin(source: dict[str, Any], path: Path | str) -> Origin | None:
     """
     Read what a sandbox's estate says that it is a copy of.
 

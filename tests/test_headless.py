@@ -24,6 +24,7 @@ from papermill.cli import papermill
 from support import writes
 
 from runbook_lib.arm.limiter import Limiter
+from runbook_lib.arm.session import sandbox_state
 from runbook_lib.cli import main
 from runbook_lib.errors import WriteFailed
 from runbook_lib.events import Event
@@ -381,16 +382,17 @@ def test_a_sandbox_is_never_made_over_what_lies_there(
     """
     Neither through a link that somebody prepared nor over the sandbox of another run; both stay as they were.
     """
+    # An empty file is a database that SQLite would take.
     other, taken = tmp_path / "mine", tmp_path / name
-    other.write_text("mine")
+    other.touch()
     if link:
         taken.symlink_to(other)
     else:
-        taken.write_text("mine")
+        taken.touch()
     refused = _runbook("run", "--estate", "contoso", "--out", str(tmp_path / "z"))
 
     assert (2, True) == (refused.exit_code, str(taken) in refused.stderr), refused.output
-    assert {"mine"} == {path.read_text() for path in (other, taken)}
+    assert {0} == {path.stat().st_size for path in (other, taken)}
     assert [name] == [path.name for path in tmp_path.glob("z*")]
 
 
@@ -398,8 +400,10 @@ def test_a_new_run_takes_no_sandbox_that_lies_beside_it(contoso: Sandbox, tmp_pa
     """
     One without an estate works on the shared sandbox, whatever somebody left there.
     """
-    (tmp_path / "z.sandbox").write_text(str(tmp_path / "y.sandbox.sqlite"))
-    (tmp_path / "z.sandbox.sqlite").write_text("no database")
+    other = tmp_path / "other.sqlite"
+    sandbox_state(other).close()
+    (tmp_path / "z.sandbox").write_text(str(other))
+    (tmp_path / "z.sandbox.sqlite").write_bytes(other.read_bytes())
     since = len(contoso.requests())
     done = _runbook("run", "--out", str(tmp_path / "z"), "-p", "vm_selector", "name:hr01")
 

@@ -20,10 +20,13 @@ from runbook_lib.folder import RunFolder, state_path
 from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import ENABLING, is_done
-from runbook_lib.records import Inventory, Plan, Step, Verdict, key
+from runbook_lib.records import Change, Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say
 
-__all__ = ["Progress", "apply_plan", "raise_failed"]
+__all__ = ["PROTECTING", "Progress", "apply_plan", "raise_failed", "refused_of"]
+
+# Kinds of change that a VM's verdict has to allow.
+PROTECTING = ENABLING | {"undelete"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +121,7 @@ def apply_plan(
                 and before.get(change.sha256, "done") not in ("done", "adopted")
                 and not is_done(observed, change)
             } | {key(each.change.target): each.outcome for each in ended if _is_missing(each)}
-            refused = _refused(observed, asked, step)
+            refused = refused_of(observed, asked, step.changes)
             tried = apply_step(
                 session,
                 observed,
@@ -158,11 +161,11 @@ def _is_missing(each: Applied) -> bool:
     return each.outcome not in ("done", "adopted")
 
 
-def _refused(observed: Inventory, asked: Parameters, step: Step) -> dict[str, str]:
+def refused_of(observed: Inventory, asked: Parameters, changes: Sequence[Change]) -> dict[str, str]:
     """
-    Say which VMs of a step may no longer be enabled, by the key of their item: their verdict is drawn once more.
+    Say which VMs may no longer be enabled, by the key of their item: their verdict is drawn once more.
     """
-    protecting = [change for change in step.changes if change.kind in {*ENABLING, "undelete"}]
+    protecting = [change for change in changes if change.kind in PROTECTING]
     if not protecting:
         return {}
     found = checks.findings_on(observed, asked)

@@ -21,8 +21,8 @@ from runbook_lib.events import Event
 from runbook_lib.folder import CHAINED, NOTEBOOKS, SUPERVISED, RunFolder
 from runbook_lib.kernel import Kernel, environment
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import Difference, world_moved
-from runbook_lib.records import Plan
+from runbook_lib.plan import Difference, is_done, world_moved
+from runbook_lib.records import Plan, Target, key
 from runbook_lib.secrets import redacted
 from runbook_lib.text import DEFAULT_LANGUAGE, say
 
@@ -80,6 +80,9 @@ def run_chain(
     progress: Callable[[Event], None],
     given: Plan | None = None,
     sign_key: str = "",
+    *,
+    own: bool = False,
+    stays: bool = False,
 ) -> ChainResult:
     """
     Run the whole job: plan, apply if `asked.apply`, read back, seal.
@@ -89,6 +92,8 @@ def run_chain(
         given: a plan to apply in place of one that is made anew.
         progress: called with what happens, as work goes on.
         sign_key: the private key to sign with; where it is empty, `$RUNBOOK_SIGN_KEY` names it.
+        own: whether the sandbox is this run's own.
+        stays: whether the given plan is to be applied where it was made, and not to what that is a copy of.
 
     Raises:
         RunbookError: with the exit code that the command line ends with.
@@ -104,10 +109,15 @@ def run_chain(
     folder.begin(applies=asked.apply, given=given)
     if asked.apply and (folder.interrupted or folder.given_plan()):
         folder.check_approved()
-    if plan := folder.given_plan():
+    folder.keep_sandbox(own=own)
+    began = folder.inventory("before")
+    if (plan := folder.given_plan()) or (asked.apply and began):
         from runbook_lib.run import Run
 
-        _check_given(plan, Run(folder, asked))
+        run = Run(folder, asked)
+        _check_place(run.session.target, began.target if began else None, plan if stays else None)
+        if plan:
+            _check_given(plan, run)
     # The run folder is named relative to the kernel's place, so that no path of this machine gets into the evidence.
     with environment({CHAINED: "1", SUPERVISED: "1"}):
         kernel = Kernel(out.resolve().parent)
@@ -131,6 +141,21 @@ def run_chain(
     return ChainResult(folder=out, outcome=outcome, digest=digest, key=signer.public_key.keyid if signer else "")
 
 
+def _check_place(here: Target, began: Target | None, staying: Plan | None) -> None:
+    """
+    Refuse to go on elsewhere than a run began, and to apply elsewhere than a plan was made: only who names a target
+    leads from a copy to the original.
+
+    Raises:
+        PlanRefused: nothing was sent.
+    """
+    # Who goes on may be somebody else; a tenant that the token does not name is that of the subscriptions.
+    if began and began != replace(here, caller=began.caller, tenant=here.tenant or began.tenant):
+        raise PlanRefused("run_elsewhere", began=began.mark, found=here.mark)
+    if staying and staying.copy_of and staying.copy_of != here.copy_of:
+        raise PlanRefused("plan_elsewhere", mark=staying.copy_of.mark)
+
+
 def _check_given(plan: Plan, run: Run) -> None:
     """
     Refuse a plan that was made for another target or another world, before a notebook is executed.
@@ -146,12 +171,22 @@ def _check_given(plan: Plan, run: Run) -> None:
     except InvalidParameters as error:
         # What could be selected when the plan was made is gone.
         raise Drift("plan_selection", problem=str(error)) from error
-    if differences:
-        raise Drift(
-            "plan_moved",
-            differences=" ".join(_moved(each, run.asked.language) for each in differences[:MOST_DIFFERENCES]),
-            more=max(0, len(differences) - MOST_DIFFERENCES),
-        )
+    told = [_moved(each, run.asked.language) for each in differences] + _held_back(plan, run)
+    if told:
+        more = max(0, len(told) - MOST_DIFFERENCES)
+        raise Drift("plan_moved", differences=" ".join(told[:MOST_DIFFERENCES]), count=more)
+
+
+def _held_back(plan: Plan, run: Run) -> list[str]:
+    """
+    Say which VMs that the plan protects may not be enabled any more.
+    """
+    from runbook_lib.applying import PROTECTING, refused_of
+
+    left = [each for each in plan.changes if each.kind in PROTECTING and not is_done(run.before, each)]
+    refused = refused_of(run.before, run.asked, left)
+    vms = {key(each.target): each.body["properties"]["sourceResourceId"] for each in left}
+    return [say("say.moved_verdict", run.asked.language, resource=vms[each], why=why) for each, why in refused.items()]
 
 
 def _moved(each: Difference, language: str) -> str:

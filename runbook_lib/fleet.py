@@ -32,7 +32,7 @@ from runbook_lib import evidence
 from runbook_lib.errors import BrokenEvidence, InvalidParameters, RunbookError, WriteFailed
 from runbook_lib.events import Event
 from runbook_lib.evidence import ATTESTATION
-from runbook_lib.headless import has_begun, kept_parameters, run_headless
+from runbook_lib.headless import forget_sandbox, has_begun, kept_parameters, run_headless
 from runbook_lib.kernel import environment
 from runbook_lib.parameters import Parameters
 from runbook_lib.stopping import stoppable
@@ -175,6 +175,8 @@ def run_target(target: FleetTarget, out: str, shared: Mapping[str, str]) -> None
     with _ONE, environment(shared):
         # A worker that died may have begun it: what it did is found, and kept.
         estate = "" if has_begun(folder) else target.estate
+        if estate:
+            forget_sandbox(folder)
         run_headless(target.asked, folder, lambda _: None, estate=estate)
 
 

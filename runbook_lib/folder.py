@@ -22,6 +22,7 @@ from runbook_lib.evidence import ATTESTATION, NOTEBOOKS, last_words, read_json, 
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
 from runbook_lib.plan import plan_digest
+from runbook_lib.private import make_folder
 from runbook_lib.records import Inventory, Plan, Step, decode, digest
 from runbook_lib.render import Table
 from runbook_lib.text import LANGUAGES
@@ -99,6 +100,7 @@ def new_folder() -> RunFolder:
     """
     Make a run folder with a name of its own.
     """
+    make_folder(runs_home())
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return RunFolder(runs_home() / f"{stamp}-{os.urandom(3).hex()}")
 
@@ -140,7 +142,7 @@ class RunFolder:
         """
         if interactive():
             home = runs_home()
-            home.mkdir(parents=True, exist_ok=True)
+            make_folder(home)
             own = self.path.name if self.path.parent == home else str(self.path.resolve())
             (home / "open-run").write_text(own, encoding="utf-8")
 
@@ -235,6 +237,12 @@ class RunFolder:
             state["given"] = given.digest
             self.save_plan(given)
         write_json(self.path / "run.json", state)
+
+    def keep_sandbox(self, *, own: bool) -> None:
+        """
+        Note whether this run works on a sandbox of its own, for whoever resumes it: then it is to go on there alone.
+        """
+        write_json(self.path / "run.json", self.state() | {"own_sandbox": own})
 
     def given_plan(self) -> Plan | None:
         """

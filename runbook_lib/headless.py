@@ -18,10 +18,11 @@ from runbook_lib.errors import BrokenEvidence, Drift, InvalidParameters, PlanRef
 from runbook_lib.events import Event
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters, build
+from runbook_lib.private import make_folder
 from runbook_lib.records import Plan, Target
 from runbook_lib.stopping import stoppable
 
-__all__ = ["has_begun", "kept_parameters", "own_sandbox", "run_headless"]
+__all__ = ["forget_sandbox", "has_begun", "kept_parameters", "own_sandbox", "run_headless"]
 
 STATE = "run.json"
 
@@ -51,14 +52,18 @@ def run_headless(
     if given is not None:
         _check_kind(given[0], asked.target)
     begun = has_begun(out)
-    own = own_sandbox(out)
-    fresh = [path for path in (out, own) if not path.exists()]
-    if given is not None and given[1] is not None and own_sandbox(given[1]).exists():
-        # A plan is applied to the sandbox of the run that made it.
-        own = own_sandbox(given[1])
-        fresh.append(_pointer(out))
-        _pointer(out).parent.mkdir(parents=True, exist_ok=True)
-        _pointer(out).write_text(str(own), encoding="utf-8")
+    made_in = given[1] if given else None
+    fresh = [] if out.exists() else [out]
+    with _private():
+        if estate:
+            own: Path | None = _reserved(_beside(out))
+            fresh.append(_beside(out))
+        else:
+            # A plan is applied to the sandbox of the run that made it; a run that goes on stays on its own.
+            own = _kept_sandbox(made_in or out) if made_in or begun else None
+            if own and made_in:
+                _reserved(_pointer(out)).write_text(str(own), encoding="utf-8")
+                fresh.append(_pointer(out))
     try:
         with _private(), stoppable(out, timeout) as check, _sandbox_of(own, estate):
 
@@ -66,7 +71,8 @@ def run_headless(
                 check()
                 progress(event)
 
-            return run_chain(asked, out, tell, given[0] if given else None, sign_key)
+            plan = given[0] if given else None
+            return run_chain(asked, out, tell, plan, sign_key, own=own is not None, stays=made_in is not None)
     except (Drift, InvalidParameters, PlanRefused) as error:
         if isinstance(error, InvalidParameters) or not list(out.glob("*.ipynb")):
             # Nothing came of it: leave nothing behind that looks like a run.
@@ -123,12 +129,58 @@ def kept_parameters(out: Path) -> Parameters:
     return build(kept | {"apply": state.get("applies") is True})
 
 
-def own_sandbox(out: Path) -> Path:
+def own_sandbox(out: Path) -> Path | None:
     """
-    Name a run's own sandbox; it lies beside the run folder, and is no evidence.
+    Name the sandbox of a run that has one of its own; it lies beside the run folder, and is no evidence.
     """
-    if _pointer(out).exists():
-        return Path(_pointer(out).read_text(encoding="utf-8"))
+    path = Path(_pointer(out).read_text(encoding="utf-8")) if _pointer(out).is_file() else _beside(out)
+    state = evidence.read_json(out / STATE) if has_begun(out) else {}
+    # Runs of older versions do not say.
+    return path if state.get("own_sandbox", path.exists()) is True else None
+
+
+def forget_sandbox(out: Path) -> None:
+    """
+    Remove the sandbox that a run was to have which died before it began.
+    """
+    if not _beside(out).is_symlink():
+        _remove([_beside(out)])
+
+
+def _kept_sandbox(out: Path) -> Path | None:
+    """
+    Raises:
+        InvalidParameters: a link lies in its place.
+        PlanRefused: it is gone.
+    """
+    own = own_sandbox(out)
+    if own and own.is_symlink():
+        raise InvalidParameters("sandbox_taken", name="sandbox", resource=str(own))
+    if own and not own.is_file():
+        raise PlanRefused("sandbox_gone", resource=str(own))
+    return own
+
+
+def _reserved(path: Path) -> Path:
+    """
+    Make an empty file for what a new run is to have beside its folder.
+
+    Raises:
+        InvalidParameters: something lies there, or where a database keeps more: nothing is overwritten, and whoever
+            prepares a link must not make the run write elsewhere.
+    """
+    for each in _files(path):
+        if os.path.lexists(each):
+            raise InvalidParameters("sandbox_taken", name="sandbox", resource=str(each))
+    try:
+        make_folder(path.parent)
+        path.touch(0o600, exist_ok=False)
+    except OSError as error:
+        raise InvalidParameters("run_dir", name="run_dir", resource=str(path), problem=str(error)) from error
+    return path
+
+
+def _beside(out: Path) -> Path:
     return out.with_name(out.name + ".sandbox.sqlite")
 
 
@@ -136,14 +188,20 @@ def _pointer(out: Path) -> Path:
     return out.with_name(out.name + ".sandbox")
 
 
+def _files(path: Path) -> list[Path]:
+    """
+    Name a database, and what it may keep beside itself.
+    """
+    return [path.with_name(path.name + suffix) for suffix in ("", "-journal", "-shm", "-wal")]
+
+
 def _remove(paths: list[Path]) -> None:
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
             continue
-        # A sandbox, with what its database keeps beside it.
-        for suffix in ("", "-journal", "-shm", "-wal"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for each in _files(path):
+            each.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -159,19 +217,19 @@ def _private() -> Iterator[None]:
 
 
 @contextmanager
-def _sandbox_of(own: Path, estate: str) -> Iterator[None]:
+def _sandbox_of(own: Path | None, estate: str) -> Iterator[None]:
     """
-    Give a run its own sandbox where it was started with an estate.
+    Give a run its own sandbox, where it has one: filled, where it was started with an estate.
     """
     before = os.environ.get("RUNBOOK_SANDBOX")
-    if estate:
+    if own and estate:
         sandbox_state(own, estate).close()
     # Absolute, for the kernel works in another folder.
-    os.environ["RUNBOOK_SANDBOX"] = str((own if own.exists() else sandbox_path()).resolve())
+    os.environ["RUNBOOK_SANDBOX"] = str((own or sandbox_path()).resolve())
     try:
         yield
     finally:
-        if own.exists():
+        if own and own.exists():
             # A kernel that was ended leaves its log behind; who opens and closes the database last tidies up.
             sandbox_state(own).close()
         if before is None:

@@ -1,5 +1,6 @@
 """
-Leases on vaults and NSGs: two operators on this machine who write to one notice each other. Imports `errors`.
+Leases on vaults and NSGs: two operators on this machine who write to one notice each other. Imports `errors` and
+`private`.
 
 A lease ends with the process that has it, however that ends. Operators on other machines are noticed by what they did:
 a step is applied only to the world that it was planned on, and a change of theirs is drift.
@@ -16,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from runbook_lib.errors import PlanRefused
+from runbook_lib.private import make_file, make_folder
 
 __all__ = ["leased"]
 
@@ -33,16 +35,17 @@ def leased(home: Path, place: str, resources: Iterable[str], holder: Mapping[str
     Raises:
         PlanRefused: another run has one of them; none is held then.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     with ExitStack() as held:
         # In one order, so that two runs never wait for each other's.
         for each in sorted(set(resources)):
             name = hashlib.sha256(f"{place}\n{each}".encode()).hexdigest()
             note = home / f"{name}.json"
             try:
-                held.enter_context(FileLock(home / f"{name}.lock", timeout=0))
+                held.enter_context(FileLock(home / f"{name}.lock", timeout=0, mode=0o600))
             except Timeout:
                 raise PlanRefused("leased", resource=each, **_holder(note)) from None
+            make_file(note)
             note.write_text(json.dumps(dict(holder)), encoding="utf-8")
         yield
 

@@ -83,7 +83,7 @@ def lines(found: Estimate, origin: Origin, throttle: str, folder: str, options: 
             say(
                 "copy.takes",
                 language,
-                minutes=f"{found.seconds / 60:.1f}",
+                minutes=f"{found.seconds / 60:.1f}".replace(".", say("copy.point", language)),
                 reads=found.reads,
                 writes=found.writes,
                 refused=found.refused,

@@ -7,16 +7,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from builders import EVERYTHING, everything, planned, vm, with_records
 
 from runbook_lib.conclusion import close, conclude
-from runbook_lib.evidence import ATTESTATION, read_json, verify, write_json
-from runbook_lib.folder import NOTEBOOKS, RunFolder
+from runbook_lib.evidence import ATTESTATION, read_json, seal, verify, write_json
+from runbook_lib.folder import NOTEBOOKS, RunFolder, read_plan
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan import project
+from runbook_lib.plan import plan_digest, project
+from runbook_lib.records import Origin
 
 Edit = Callable[[Any], object]
 
@@ -44,6 +46,22 @@ def made(path: Path, **asked: Any) -> Path:
     close(folder)
     (path / ATTESTATION).unlink()
     return path
+
+
+def rehearsed(folder: Path, origin: Origin, target: str, given: str = "") -> None:
+    """
+    Let a run's plan have been made on a copy of *origin*, and the run have been on *target*; seal it anew.
+
+    Args:
+        given: digest of the plan that run.json says the run was given; the plan's own by default.
+    """
+    plan = replace(read_plan(folder / "plan.json"), copy_of=origin)
+    plan = replace(plan, digest=plan_digest(plan))
+    write_json(folder / "plan.json", plan)
+    edit(folder / "outcome.json", lambda outcome: outcome.update(target=target, plan_digest=plan.digest))
+    edit(folder / "findings.json", lambda found: found.update(target=target))
+    edit(folder / "run.json", lambda state: state.update(given=given or plan.digest))
+    seal(folder)
 
 
 def edit(path: Path, change: Edit) -> None:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ from runbook_lib.parameters import Parameters
 from runbook_lib.policy import properties
 from runbook_lib.records import subscription_of
 from runbook_lib.run import Run
-from runbook_lib.sandbox import Fault, Sandbox
+from runbook_lib.sandbox import Fault, Sandbox, read_estate
 
+PRODUCTION = "/subscriptions/6f1c2b9a-4d37-4e58-9a61-0c7d5e8b3f24"
 NIGHTLY = {"vm_selector": "name:hr01", "policy_name": "Nightly"}
 
 
@@ -87,6 +90,31 @@ def test_a_world_that_moved_is_refused_with_what_moved(contoso: Sandbox, make_ru
     assert "'daily_retention_days': 30" in refused.stderr
     assert "'daily_retention_days': 99" in refused.stderr
     assert [] == writes(contoso, since)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "hr01 may not be enabled any more: Read-only locks"), ("es", "hr01 ya no se puede habilitar: ")],
+)
+def test_a_lock_that_is_new_is_told_before_anything_is_sent(
+    contoso: Sandbox, make_run: Any, tmp_path: Path, language: str, said: str
+) -> None:
+    """
+    One that refuses some of the writes refuses all: the lock is named, and the VMs that may not be enabled.
+    """
+    path = _saved(make_run(vm_selector="tag:wave=1", language=language))
+    group = f"{PRODUCTION}/resourceGroups/rg-backup-westeurope"
+    lock = f"{group}/providers/Microsoft.Authorization/locks/freeze"
+    body = {"id": lock, "name": "freeze", "properties": {"level": "ReadOnly"}}
+    estate = read_estate("contoso")
+    contoso.load(replace(estate, resources=(*estate.resources, body)))
+    refused = _runbook("apply", str(path), "--out", str(tmp_path / "r"))
+
+    assert 4 == refused.exit_code, refused.output
+    assert lock.lower() in refused.stderr
+    assert said in refused.stderr
+    assert [] == writes(contoso)
     assert not (tmp_path / "r").exists()
 
 
@@ -175,3 +203,63 @@ def test_a_plan_is_applied_to_the_sandbox_of_its_run(tmp_path: Path, monkeypatch
     assert any("protecteditems" in each.lower() for each in writes(own))
     assert not (tmp_path / "other.sqlite").exists()
     own.close()
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_rehearsal_that_was_moved_is_applied_nowhere_else(contoso: Sandbox, tmp_path: Path, *, copied: bool) -> None:
+    """
+    Its sandbox did not come along: the file is named, and without --target nothing leads to the original.
+    """
+    estate, moved = "contoso", tmp_path / "moved"
+    if copied:
+        estate = str(tmp_path / "copy.json")
+        _runbook("snapshot", estate)
+    _runbook("run", "--estate", estate, "--out", str(tmp_path / "r"), "-p", "vm_selector", "name:hr01")
+    shutil.copytree(tmp_path / "r", moved)
+    refused = _runbook("apply", str(moved), "--out", str(tmp_path / "a"))
+    (tmp_path / "plan.json").write_bytes((moved / "plan.json").read_bytes())
+    alone = _runbook("apply", str(tmp_path / "plan.json"), "--out", str(tmp_path / "b"))
+
+    assert (4, True) == (refused.exit_code, f"{moved}.sandbox.sqlite" in refused.stderr), refused.output
+    # Nothing tells that the plan of an estate which is no copy was made elsewhere.
+    assert (4 if copied else 0) == alone.exit_code, alone.output
+    if copied:
+        assert "this sandbox is not that copy" in alone.stderr
+        assert [] == writes(contoso)
+        assert 0 == _runbook("apply", str(moved), "--target", "sandbox", "--out", str(tmp_path / "c")).exit_code
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_prepared_pointer_is_not_written_through(contoso: Sandbox, tmp_path: Path, *, link: bool) -> None:
+    """
+    The file that says whose sandbox a run works on is made anew, or the run is refused.
+    """
+    mine, pointer = tmp_path / "mine", tmp_path / "a.sandbox"
+    mine.write_text("mine")
+    if link:
+        pointer.symlink_to(mine)
+    else:
+        pointer.write_text("mine")
+    _runbook("run", "--estate", "contoso", "--out", str(tmp_path / "r"), "-p", "vm_selector", "name:hr01")
+    refused = _runbook("apply", str(tmp_path / "r"), "--out", str(tmp_path / "a"))
+
+    assert (2, True) == (refused.exit_code, str(pointer) in refused.stderr), refused.output
+    assert {"mine"} == {path.read_text() for path in (mine, pointer)}
+
+
+def test_a_run_on_the_sandbox_of_another_goes_on_there_alone(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    It is refused where that is gone.
+    """
+    _runbook("run", "--estate", "contoso", "--out", str(tmp_path / "r"), "-p", "vm_selector", "name:hr01")
+    applied = _runbook("apply", str(tmp_path / "r"), "--out", str(tmp_path / "a"))
+    (tmp_path / "a" / "attestation.dsse.json").unlink()
+    again = _runbook("resume", str(tmp_path / "a"))
+    (tmp_path / "a" / "attestation.dsse.json").unlink()
+    (tmp_path / "r.sandbox.sqlite").unlink()
+    gone = _runbook("resume", str(tmp_path / "a"))
+
+    assert (0, 0, 4) == (applied.exit_code, again.exit_code, gone.exit_code), gone.output
+    assert f"{tmp_path / 'r.sandbox.sqlite'}, the sandbox that this run or plan belongs to" in gone.stderr
+    assert [] == writes(contoso)

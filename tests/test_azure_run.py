@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -87,17 +88,29 @@ class Desk:
 
     def rehearse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """
-        Run a command of ours on the sandbox in this machine's processes.
+        Run a command of ours on this machine's own sandbox: in process, with no sign-in to anything.
         """
+        kept = {name: value for name, value in self.environment.items() if not name.startswith("AZURE_")}
+        command = [sys.executable, "-m", "runbook_lib", *arguments]
+        environment = kept | {"PYTHONPATH": str(REPOSITORY)}
         return subprocess.run(
-            [sys.executable, "-m", "runbook_lib", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-            cwd=self.folder,
-            env=self.environment | {"PYTHONPATH": str(REPOSITORY)},
+            command, capture_output=True, text=True, timeout=150, check=False, cwd=self.folder, env=environment
         )
+
+    def stop(self, *arguments: str) -> int:
+        """
+        Run a command of ours until its first change is told, then press Ctrl-C; returns its exit code.
+        """
+        command = [sys.executable, "-u", "-c", RUN, *arguments, "--log", "json"]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.folder, env=self.environment, text=True
+        ) as started:
+            assert started.stderr is not None
+            while json.loads(started.stderr.readline())["event"] != "progress_change":
+                pass
+            started.send_signal(signal.SIGINT)
+            started.communicate(timeout=90)
+        return started.returncode
 
     def requests(self) -> list[dict[str, Any]]:
         """
@@ -220,13 +233,13 @@ def test_copy_rehearsal_and_apply_go_by_what_each_prints(desk: Desk) -> None:
     """
     Each prints the command of the next one, which signs in as the copy did, in the tenant that it did.
     """
-    file, out = desk.folder / "copy.json", desk.folder / "from-copy"
+    file, out = desk.folder / "signed-copy.json", desk.folder / "from-copy"
     done = desk.runbook(
         "snapshot", str(file), "--target", "azure", "-p", "sign_in", "environment", "-p", "tenant_id", TENANT
     )
     assert 0 == done.returncode, done.stdout + done.stderr
     words = shlex.split(done.stdout.splitlines()[-1].partition("runbook ")[2])
-    done = desk.rehearse(*words, "-p", "vm_selector", "name:app01", "--out", str(desk.folder / "rehearsed"))
+    done = desk.rehearse(*words, "-p", "vm_selector", "name:app01", "--out", str(desk.folder / "signed-rehearsal"))
     assert 0 == done.returncode, done.stdout + done.stderr
     words = shlex.split(done.stdout.splitlines()[-1].partition("runbook ")[2])
     done = desk.runbook(*words, "--out", str(out))
@@ -236,6 +249,51 @@ def test_copy_rehearsal_and_apply_go_by_what_each_prints(desk: Desk) -> None:
     assert 0 == done.returncode, done.stdout + done.stderr
     assert ("azure", "environment", TENANT) == tuple(kept[each] for each in ("target", "sign_in", "tenant_id"))
     assert "is sealed" in resumed.stderr
+
+
+@pytest.fixture(scope="module")
+def rehearsed(desk: Desk) -> Path:
+    """
+    A rehearsal on a copy of what is served.
+    """
+    copy, folder = desk.folder / "copy.json", desk.folder / "rehearsed"
+    taken = desk.runbook("snapshot", str(copy), "--target", "azure", "-p", "sign_in", "environment")
+    asked = ["-p", "vm_selector", "tag:wave=3", "-p", "sign_in", "environment"]
+    done = desk.rehearse("run", "--estate", str(copy), "--apply", "--out", str(folder), *asked)
+
+    # One VM of the wave is blocked.
+    assert (0, 3) == (taken.returncode, done.returncode), taken.stderr + done.stdout + done.stderr
+    return folder
+
+
+def test_a_rehearsed_plan_that_was_stopped_and_resumed_is_evidence(desk: Desk, rehearsed: Path) -> None:
+    """
+    So is one that finds all of it done: both say that the plan was made on a copy, and can be redacted.
+    """
+    stopped, whole = desk.folder / "stopped", desk.folder / "whole"
+    apply = ("apply", str(rehearsed), "--target", "azure", "--out")
+    code = desk.stop(*apply, str(stopped))
+    resumed = desk.runbook("resume", str(stopped))
+    again = desk.runbook(*apply, str(whole))
+    ends = [json.loads((folder / "outcome.json").read_text())["changes"] for folder in (stopped, whole)]
+    mark = f"AZURE {desk.front.url} (custom endpoint), tenant {TENANT}"
+
+    assert (5, 3, 3) == (code, resumed.returncode, again.returncode), resumed.stderr + again.stderr
+    assert ends[0]["planned"] == ends[1]["planned"] == ends[1]["adopted"]
+    for folder in (stopped, whole):
+        copy = folder.with_suffix(".redacted")
+        verified, redacted = (
+            desk.runbook("verify", str(folder)),
+            desk.runbook("redact", str(folder), "--out", str(copy)),
+        )
+        checked = desk.runbook("verify", str(copy))
+
+        assert (0, 0, 0) == (verified.returncode, redacted.returncode, checked.returncode), verified.stdout
+        assert f"target: {mark}" == verified.stdout.splitlines()[0]
+        assert f"planned on a copy of {mark} that was read at " in verified.stdout
+        assert f"A copy of {mark}, read at " in (folder / "report.html").read_text()
+        assert "planned on a copy of AZURE https://n-" in checked.stdout
+        assert [] == [each.name for each in copy.iterdir() if TENANT in each.read_text()]
 
 
 def test_an_expired_secret_ends_a_run_with_the_command_that_mends_it(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from builders import everything, gap, item, policies_of, rule, vault, vm, with_records
 from click.testing import CliRunner, Result
+from sealed import made
 from support import RunMaker
 
 from runbook_lib.checks.kinds import ITEMS, NSGS, VAULTS
@@ -49,6 +50,17 @@ def test_nothing_changed_between_a_run_and_itself() -> None:
     later = replace(with_records(WORLD, replace(ITEM, last_backup_time=None)), read_at=WORLD.read_at + timedelta(1))
 
     assert [] == _told(_audit(first, web="READY"), _audit(later, web="READY"))
+
+
+@pytest.mark.parametrize(("languages", "said"), [(("es", "es"), "Nada ha cambiado"), (("es", "en"), "Nothing changed")])
+def test_compare_speaks_the_language_of_the_runs(tmp_path: Path, languages: tuple[str, str], said: str) -> None:
+    """
+    English where they differ.
+    """
+    folders = [made(tmp_path / f"{number}", language=each) for number, each in enumerate(languages)]
+    compared = CliRunner().invoke(main, ["compare", *map(str, folders)], catch_exceptions=False)
+
+    assert said in compared.stdout
 
 
 def test_verdicts_and_vms_are_compared_by_id() -> None:

@@ -21,6 +21,7 @@ from builders import (
     group,
     item,
     kinds,
+    lock,
     planned,
     policy,
     provider,
@@ -34,7 +35,7 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.plan import Difference, compare, is_done, moved, plan_digest, project
+from runbook_lib.plan import Difference, compare, is_done, moved, plan_digest, project, world_moved
 from runbook_lib.records import Agent, Inventory, Plan, Step, decode, digest, encode, key
 
 PLAN = planned(everything(), **EVERYTHING)
@@ -150,6 +151,42 @@ def test_what_somebody_changed_is_drift_and_is_named(step: str, world: Inventory
     Which field of which resource, what the plan rests on, and what is there now.
     """
     assert (difference,) == moved(planned(ready()).step(step), world)
+
+
+def test_another_vm_of_the_same_name_is_drift() -> None:
+    """
+    By `vmId`, where both the plan and the world have it: plans of older versions do not.
+    """
+    named, other = (replace(WEB, unique_id=each) for each in ("a", "b"))
+    step = planned(ready(named)).step("04")
+    (found,) = moved(step, ready(other))
+    untold = [moved(step, ready(replace(WEB, unique_id=""))), moved(planned(ready()).step("04"), ready(other))]
+    older = {
+        each: tuple({n: v for n, v in state.items() if n != "unique_id"} if state else state for state in states)
+        for each, states in step.world.items()
+    }
+
+    assert ("unique_id", "a", "b") == (found.field, found.expected, found.found)
+    assert [(), ()] == untold
+    assert () == moved(replace(step, world=older), ready(other))
+
+
+def test_a_lock_on_what_is_written_is_drift_where_it_is_new() -> None:
+    """
+    Not on what is done already, not elsewhere, not one that the plan knew, and not for a plan that says nothing of any.
+    """
+    held = with_records(ready(), lock(HELD.id))
+    plan = planned(ready())
+    done = project(held, plan.changes)
+
+    assert (Difference(resource=key(lock(HELD.id).id), field="", expected=False, found=True),) == world_moved(
+        plan, held
+    )
+    assert () == world_moved(planned(held), held)
+    assert () == world_moved(plan, done)
+    assert () == world_moved(plan, with_records(ready(), lock(WEB.id)))
+    assert () == world_moved(replace(plan, locks=None), held)
+    assert None is decode(Plan, {"target": "t", "parameters": {}}).locks
 
 
 def test_another_policy_under_the_same_name_is_drift() -> None:

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from builders import vm
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sealed import edit, made, problems, statement_of
 
 from runbook_lib import evidence
+from runbook_lib.cli import main
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.evidence import ATTESTATION, Problem, exit_code, read_json, seal, verify, write_json
 from runbook_lib.records import Verdict, VmVerdict
@@ -242,6 +244,24 @@ def test_the_target_is_said_first(sealed_run: Path) -> None:
     assert "target: SANDBOX (simulated)" == first
     assert "CONSISTENT" in second
     assert "unsigned" in second
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("es", "CONSISTENT: cada archivo"), ("xx", "CONSISTENT: every file"), ([], "CONSISTENT: every")],
+)
+def test_verify_speaks_the_language_of_the_run(sealed_run: Path, language: Any, said: str) -> None:
+    """
+    Errors among it; English where that is none.
+    """
+    edit(sealed_run / "parameters.json", lambda asked: asked.update(language=language))
+    evidence.seal(sealed_run)
+    accepted = CliRunner().invoke(main, ["verify", str(sealed_run)])
+    (sealed_run / "attestation.dsse.json").unlink()
+    unsealed = CliRunner().invoke(main, ["verify", str(sealed_run)])
+
+    assert (0, said) == (accepted.exit_code, accepted.stdout.splitlines()[1][: len(said)])
+    assert (1, language == "es") == (unsealed.exit_code, "la ejecución" in unsealed.stderr), unsealed.stderr
 
 
 def test_each_problem_is_said_with_its_file(sealed_run: Path) -> None:

@@ -28,7 +28,7 @@ from runbook_lib.cli import main
 from runbook_lib.errors import InvalidParameters, RunbookError
 from runbook_lib.events import Event
 from runbook_lib.evidence import ATTESTATION
-from runbook_lib.fleet import WORST, FleetResult, FleetRow, FleetTarget, cluster, run_fleet
+from runbook_lib.fleet import WORST, FleetResult, FleetRow, FleetTarget, cluster, run_fleet, run_target
 from runbook_lib.parameters import build
 from runbook_lib.sandbox import Sandbox, read_estate, write_estate
 
@@ -122,6 +122,30 @@ def test_a_target_with_an_estate_rehearses_on_its_own_copy(contoso: Sandbox, tmp
     assert 0 == result.exit_code, result.output
     assert (out / "copy.sandbox.sqlite").exists()
     assert before == contoso.state_digest()
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_what_a_dead_worker_left_of_a_sandbox_is_made_anew(contoso: Sandbox, tmp_path: Path, *, link: bool) -> None:
+    """
+    Its run had not begun; a link is not of its making, and is refused.
+    """
+    out, mine = tmp_path / "fleet", tmp_path / "mine"
+    out.mkdir()
+    mine.touch()
+    if link:
+        (out / "copy.sandbox.sqlite").symlink_to(mine)
+    else:
+        (out / "copy.sandbox.sqlite").write_text("half of it")
+    asked = build({"vm_selector": "name:hr01"})
+    target = FleetTarget(name="copy", asked=asked, estate="contoso", estate_digest="0")
+    if link:
+        with pytest.raises(InvalidParameters, match="no link is followed"):
+            run_target(target, str(out), {})
+    else:
+        run_target(target, str(out), {})
+
+    assert link != (out / "copy" / "attestation.dsse.json").exists()
+    assert 0 == mine.stat().st_size
 
 
 def test_all_problems_of_all_targets_are_told_before_anything_starts(contoso: Sandbox, tmp_path: Path) -> None:

@@ -9,18 +9,20 @@ import hashlib
 import json
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sealed import Edit, edit, problems, reattest
+from sealed import Edit, edit, problems, reattest, rehearsed
 
 from runbook_lib.cli import main
 from runbook_lib.errors import BrokenEvidence
 from runbook_lib.evidence import ATTESTATION, read_json, seal, verify, write_json
 from runbook_lib.folder import read_plan
 from runbook_lib.journal import FIRST, Journal, chained
+from runbook_lib.records import Origin
 
 # --- what was forged and sealed again -----------------------------------------------------------------------------
 
@@ -99,6 +101,35 @@ def test_findings_of_another_target_are_found(sealed_run: Path) -> None:
     seal(sealed_run)
 
     assert [("target_broken", "findings.json")] == problems(sealed_run)
+
+
+REAL = Origin(
+    kind="azure", name="AzureCloud", tenant="t", subscriptions=("s",), read_at=datetime(2026, 11, 18, 7, tzinfo=UTC)
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "found"),
+    [
+        (REAL.mark, "", []),
+        ("SANDBOX (simulated)", "", []),
+        ("AZURE AzureChinaCloud, tenant t", "", [("plan_broken", "plan.json")]),
+        ("AZURE AzureCloud, tenant u", "", [("plan_broken", "plan.json")]),
+        # It was made by the run itself, on the copy.
+        (REAL.mark, "0" * 64, [("plan_broken", "plan.json")]),
+    ],
+)
+def test_a_rehearsed_plan_is_evidence_of_the_copy_and_of_its_original(
+    sealed_run: Path, target: str, given: str, found: list[tuple[str, str]]
+) -> None:
+    """
+    And of no other target; nor is a rehearsal that names the original as its target one of that.
+    """
+    rehearsed(sealed_run, REAL, target, given)
+    said = "planned on a copy of AZURE AzureCloud, tenant t that was read at 2026-11-18T07:00:00+00:00"
+
+    assert found == problems(sealed_run)
+    assert (not found) == (said in "\n".join(verify(sealed_run).lines("en")))
 
 
 @pytest.mark.parametrize(

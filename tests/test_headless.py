@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from papermill import execute_notebook
 from papermill.cli import papermill
 from support import writes
 
+from runbook_lib.arm.limiter import Limiter
+from runbook_lib.arm.session import sandbox_state
 from runbook_lib.cli import main
 from runbook_lib.errors import WriteFailed
 from runbook_lib.events import Event
-from runbook_lib.folder import NOTEBOOKS
+from runbook_lib.folder import NOTEBOOKS, open_folder
 from runbook_lib.kernel import Kernel
 from runbook_lib.parameters import schema
 from runbook_lib.sandbox import Sandbox
@@ -127,6 +130,32 @@ def test_all_problems_of_a_command_line_are_told_at_once(tmp_path: Path) -> None
     assert ["max_errors", "vm_selektor", "backup_time", "time_zone"] == [each["name"] for each in told]
     assert "There is no parameter 'vm_selektor': did you mean 'vm_selector'? Known are: target" in told[1]["message"]
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "said"),
+    [
+        ("en", "", "cannot be used: there is no such file. It must be"),
+        ("es", "", "no se puede usar: no existe tal archivo. Debe ser"),
+        ("en", "folder", "cannot be used: it is not a file. It must be"),
+        ("es", "list", "no se puede usar: no es una asignación. Debe ser"),
+        ("es", "large", "no se puede usar: ocupa más de 1 MiB. Debe ser"),
+    ],
+)
+def test_a_file_of_parameters_that_is_none_is_called_what_it_is(
+    tmp_path: Path, language: str, kind: str, said: str
+) -> None:
+    """
+    One that is not there is not called too large.
+    """
+    file = tmp_path / "f.yaml"
+    if kind == "folder":
+        file.mkdir()
+    elif kind:
+        file.write_text("- a\n" if kind == "list" else "#" * ((1 << 20) + 1))
+    result = _runbook("run", "-p", "language", language, "-f", str(file), "--out", str(tmp_path / "r"))
+
+    assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
 
 
 def test_a_log_for_machines_has_time_level_event_and_facts(contoso: Sandbox, tmp_path: Path) -> None:
@@ -283,7 +312,7 @@ def test_what_is_stopped_before_it_begins_leaves_nothing(
     """
     (tmp_path / "report.txt").write_text("mine")
 
-    def stopped(*_: Any) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr("runbook_lib.headless.run_chain", stopped)
@@ -291,6 +320,95 @@ def test_what_is_stopped_before_it_begins_leaves_nothing(
 
     assert (5, True) == (result.exit_code, "nothing is left" in result.stderr), result.output
     assert ["report.txt"] == [path.name for path in tmp_path.glob("r*")]
+
+
+# --- a sandbox of its own -----------------------------------------------------------------------------------------
+
+
+def _rehearsal(tmp_path: Path) -> Path:
+    """
+    A rehearsal on a copy of the example estate that was applied, but not sealed: it can be gone on with.
+    """
+    copy, folder = tmp_path / "copy.json", tmp_path / "r"
+    _runbook("snapshot", str(copy))
+    done = _runbook("run", "--estate", str(copy), "--apply", "--out", str(folder), "-p", "vm_selector", "name:hr01")
+    assert 0 == done.exit_code, done.output
+    (folder / "attestation.dsse.json").unlink()
+    return folder
+
+
+def test_a_rehearsal_never_goes_on_in_the_original(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Where its sandbox is gone, or another one lies in its place as a link, it is refused with the file and what to do.
+    """
+    folder = _rehearsal(tmp_path)
+    own = tmp_path / "r.sandbox.sqlite"
+    own.unlink()
+    gone = _runbook("resume", str(folder))
+    own.symlink_to(contoso.path)
+    linked = _runbook("resume", str(folder))
+
+    assert (4, 2) == (gone.exit_code, linked.exit_code), gone.output + linked.output
+    assert f"{own}, the sandbox that this run or plan belongs to, is gone" in gone.stderr
+    assert "--target" in gone.stderr
+    assert f"{own} lies where" in linked.stderr
+    assert [] == writes(contoso)
+
+
+def test_a_run_that_does_not_say_where_it_worked_goes_on_there_alone(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    Folders of older versions say nothing of their sandbox; what was read first tells that it was a copy.
+    """
+    folder = _rehearsal(tmp_path)
+    state = json.loads((folder / "run.json").read_text())
+    del state["own_sandbox"]
+    (folder / "run.json").write_text(json.dumps(state))
+    there = _runbook("resume", str(folder))
+    (folder / "attestation.dsse.json").unlink()
+    (folder / "run.json").write_text(json.dumps(state))
+    (tmp_path / "r.sandbox.sqlite").unlink()
+    gone = _runbook("resume", str(folder))
+
+    assert (0, 4) == (there.exit_code, gone.exit_code), there.output + gone.output
+    assert "this is another estate or target" in gone.stderr
+    assert [] == writes(contoso)
+
+
+@pytest.mark.parametrize("name", ["z.sandbox.sqlite", "z.sandbox.sqlite-journal", "z.sandbox.sqlite-wal"])
+@pytest.mark.parametrize("link", [True, False])
+def test_a_sandbox_is_never_made_over_what_lies_there(
+    contoso: Sandbox, tmp_path: Path, name: str, *, link: bool
+) -> None:
+    """
+    Neither through a link that somebody prepared nor over the sandbox of another run; both stay as they were.
+    """
+    # An empty file is a database that SQLite would take.
+    other, taken = tmp_path / "mine", tmp_path / name
+    other.touch()
+    if link:
+        taken.symlink_to(other)
+    else:
+        taken.touch()
+    refused = _runbook("run", "--estate", "contoso", "--out", str(tmp_path / "z"))
+
+    assert (2, True) == (refused.exit_code, str(taken) in refused.stderr), refused.output
+    assert {0} == {path.stat().st_size for path in (other, taken)}
+    assert [name] == [path.name for path in tmp_path.glob("z*")]
+
+
+def test_a_new_run_takes_no_sandbox_that_lies_beside_it(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    One without an estate works on the shared sandbox, whatever somebody left there.
+    """
+    other = tmp_path / "other.sqlite"
+    sandbox_state(other).close()
+    (tmp_path / "z.sandbox").write_text(str(other))
+    (tmp_path / "z.sandbox.sqlite").write_bytes(other.read_bytes())
+    since = len(contoso.requests())
+    done = _runbook("run", "--out", str(tmp_path / "z"), "-p", "vm_selector", "name:hr01")
+
+    assert 0 == done.exit_code, done.output
+    assert since < len(contoso.requests())
 
 
 # --- where files go -----------------------------------------------------------------------------------------------
@@ -311,6 +429,31 @@ def test_the_files_of_a_run_are_its_users_alone(contoso: Sandbox, tmp_path: Path
 
     assert {0o700, 0o600} == {stat.S_IMODE(path.stat().st_mode) for path in made}
     assert 0o022 == after
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a user's files private by their folder")
+def test_what_the_users_processes_share_is_theirs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The simulator's state and the leases, whoever makes them first and whatever the umask; and the limits of Azure.
+    """
+    for name in ("SANDBOX", "RUNS"):
+        monkeypatch.delenv(f"RUNBOOK_{name}", raising=False)
+    before = os.umask(0o022)
+    try:
+        for number, command in enumerate([("snapshot", str(tmp_path / "c.json")), ("sandbox", "load", "contoso")]):
+            monkeypatch.setenv("RUNBOOK_STATE", str(tmp_path / "state" / str(number)))
+            assert 0 == _runbook(*command).exit_code
+        monkeypatch.setenv("RUNBOOK_SANDBOX", str(tmp_path / "state" / "named" / "s.sqlite"))
+        assert 0 == _runbook("sandbox", "status").exit_code
+        Limiter(tmp_path / "state" / "2" / "limits.sqlite", time.time, time.sleep).close()
+        opened = open_folder("", new=True)
+    finally:
+        os.umask(before)
+    made = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").rglob("*")}
+
+    assert opened.path in made
+    assert {"sandbox.sqlite", "s.sqlite", "limits.sqlite", "leases"} < {path.name for path in made}
+    assert {} == {path: mode for path, mode in made.items() if mode != (0o700 if path.is_dir() else 0o600)}
 
 
 @pytest.mark.parametrize("link", ["tables", "plan.json", "00_start.ipynb", "journal.jsonl", "outcome.json.part"])

@@ -7,11 +7,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sealed import edit, made
+from sealed import edit, made, rehearsed
 from signing import key_files
 
 from runbook_lib.cli import main
@@ -19,6 +20,7 @@ from runbook_lib.errors import BrokenEvidence, InvalidParameters
 from runbook_lib.evidence import read_json, seal, signer, verify, write_json
 from runbook_lib.folder import read_plan
 from runbook_lib.plan import plan_digest
+from runbook_lib.records import Origin
 from runbook_lib.redaction import Pseudonyms, redact
 from runbook_lib.redaction.pseudonyms import names_in
 
@@ -256,6 +258,39 @@ def test_facts_endpoints_and_tenants_name_nobody(sealed_run: Path, tmp_path: Pat
 
     assert not re.findall(r".{20}\bana\b.{20}", written)
     assert verify(tmp_path / "copy").accepted
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "on_original"),
+    [
+        ("azure", "AzureCloud", True),
+        ("azure", "https://arm.ana.example:8443 (custom endpoint)", True),
+        ("azure", "https://arm.ana.example:8443 (custom endpoint)", False),
+        ("sandbox", "estate-of-ana", False),
+    ],
+)
+def test_what_a_plan_was_rehearsed_on_names_nobody(
+    sealed_run: Path, tmp_path: Path, kind: str, name: str, *, on_original: bool
+) -> None:
+    """
+    Endpoint, tenant, subscriptions and the name of an estate; the clouds are everybody's, and the copy is evidence.
+    """
+    origin = Origin(
+        kind=kind,
+        name=name,
+        tenant=SUBSCRIPTION,
+        subscriptions=(SUBSCRIPTION,),
+        read_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    rehearsed(sealed_run, origin, origin.mark if on_original else "SANDBOX (simulated)")
+    redact(sealed_run, tmp_path / "copy")
+    written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "copy").iterdir())
+    said = "\n".join(verify(tmp_path / "copy").lines("en"))
+
+    assert not re.findall(rf".{{20}}(?:\bana\b|{SUBSCRIPTION}).{{20}}", written)
+    assert verify(tmp_path / "copy").accepted
+    assert "planned on a copy of " in said
+    assert ("AzureCloud" in said) == (name == "AzureCloud")
 
 
 # --- what cannot be copied ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from runbook_lib.parameters import Parameters, build
 from runbook_lib.plan import build as build_plan
 from runbook_lib.plan import plan_digest
 from runbook_lib.records import Inventory, Origin, Plan, Target, Verdict, key, material
-from runbook_lib.rehearsal import estimate
+from runbook_lib.rehearsal import Estimate, estimate, lines
 from runbook_lib.run import Run
 from runbook_lib.sandbox import Fault, Sandbox, read_estate, write_estate
 
@@ -988,7 +989,46 @@ def test_a_source_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pyte
     refused = _runbook("run", "--estate", str(file), "--out", str(tmp_path / "r"))
 
     assert 2 == refused.exit_code, refused.output
-    assert "source: Origin" in refused.stderr
+    assert f"{file}: source: Origin" in refused.stderr
+    assert ["odd.json"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no hay tal entorno; indique uno incluido (contoso)"),
+        (b"{", "no es JSON en UTF-8"),
+        (b"{}", "estate: la versión es None y esta edición lee 1"),
+        (b'{"estate": 1, "resources": {}}', "resources: tiene que ser una lista; es {}"),
+    ],
+)
+def test_a_bad_estate_is_refused_in_the_language_of_the_run(tmp_path: Path, content: bytes | None, said: str) -> None:
+    """
+    With the file, and nothing of it in English.
+    """
+    file = tmp_path / "odd.json"
+    if content is not None:
+        file.write_bytes(content)
+    refused = _runbook("run", "-p", "language", "es", "--estate", str(file), "--out", str(tmp_path / "r"))
+
+    assert (2, True) == (refused.exit_code, f"{file}: {said}" in refused.stderr), refused.stderr
+
+
+def test_a_spanish_copy_is_rehearsed_and_refused_in_spanish(contoso: Sandbox, tmp_path: Path) -> None:
+    """
+    The line to go on with keeps the language; numbers have their comma.
+    """
+    file, result = _snapshot(tmp_path, "-p", "language", "es")
+    origin = Origin(kind="azure", name="AzureCloud", tenant="t", subscriptions=(), read_at=datetime.now(UTC))
+    took = Estimate(reads=1, writes=1, refused=0, around=1, seconds=168, waited=0)
+    made = Plan(target="SANDBOX (simulated)", parameters={}, copy_of=origin)
+    with pytest.raises(PlanRefused) as refused:
+        check_plan(replace(made, digest=plan_digest(made)), _session(contoso, tmp_path))
+
+    assert f"runbook run --estate {file} -p language es --apply" in result.stdout
+    assert "unos 2,8 minutos" in " ".join(lines(took, origin, "arm2024", "r", "", "es"))
+    assert "about 2.8 minutes" in " ".join(lines(took, origin, "arm2024", "r", "", "en"))
+    assert "una copia de AZURE AzureCloud, tenant t" in refused.value.describe("es")
 
 
 # --- what applying will take ----------------------------------------------------------------------------------------

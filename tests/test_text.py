@@ -39,6 +39,20 @@ def _trees() -> dict[str, ast.Module]:
     return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
+@cache
+def _sandbox() -> tuple[ast.AST, ...]:
+    """
+    List the nodes of the sandbox, whose only sentences are those of its refusals.
+    """
+    paths = sorted((ROOT / "sandbox").rglob("*.py"))
+    return tuple(node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _refusals() -> list[ast.Call]:
+    calls = (node for node in _sandbox() if isinstance(node, ast.Call))
+    return [call for call in calls if ast.unparse(call.func) == "SandboxError" and _message(call)]
+
+
 def _nodes(under: str = "") -> Iterator[ast.AST]:
     for name, tree in _trees().items():
         if name.startswith(under):
@@ -140,6 +154,8 @@ def _needed() -> set[str]:
     needed |= {each for each in text.ids() if each.startswith("note.") and each[5:] in _constants("plan/")}
     needed |= {each for each in text.ids() if each.startswith("irreversible.") and each[13:] in _constants("plan/")}
     # A unit of Azure's is said in small letters.
+    constants |= {node.value for node in _sandbox() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    needed |= {f"sandbox.{_message(call)}" for call in _refusals()}
     known = constants | {each.lower() for each in constants} | facts
     needed |= {each for each in text.ids() if each.startswith("word.") and set(each.split(".")[1:]) <= known}
     kept = (name.rsplit("_", 1)[-1] for name in NAMES if "_retention_" in name)
@@ -165,7 +181,7 @@ def _needed() -> set[str]:
     needed |= {each for each in report if text.exists(each)}
     evidence = {f"evidence.{each}{end}" for each in _constants("evidence/") for end in ("", "_broken")}
     needed |= {each for each in evidence if text.exists(each)}
-    parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one")}
+    parts = {f"{each}.{part}" for each in needed for part in ("remedy", "one", "none")}
     return needed | {each for each in parts if text.exists(each)}
 
 
@@ -210,6 +226,14 @@ def test_an_error_is_raised_with_the_facts_of_its_sentence(call: ast.Call) -> No
     assert set() == wanted - given - ALWAYS
     # A fact that no sentence names is dead weight; `name` says which parameter it is about.
     assert set() == given - wanted - ALWAYS - {"problems", "name"}
+
+
+@pytest.mark.parametrize("call", _refusals(), ids=lambda call: f"{_message(call)}-{call.lineno}")
+def test_a_refusal_of_the_sandbox_has_the_facts_of_its_sentence(call: ast.Call) -> None:
+    """
+    All of them and no others; where it lies is said before it.
+    """
+    assert _holes(f"sandbox.{_message(call)}") == (_keywords(call) or set()) - {"place"}
 
 
 @pytest.mark.parametrize("call", _calls("say", "_say"), ids=lambda call: f"{_message(call)}-{call.lineno}")
@@ -260,6 +284,20 @@ def test_one_of_a_thing_has_a_form_of_its_own() -> None:
     assert "Readiness of the selected VM" == text.say("caption.readiness", count=1)
     assert "Readiness of 2 selected VMs" == text.say("caption.readiness", count=2)
     assert "1 VMs" == text.say("say.many_vms", count=1)
+
+
+@every_language
+@pytest.mark.parametrize("message", ["drift", "plan_moved"])
+def test_no_more_differences_are_not_counted(message: str, language: str) -> None:
+    """
+    A sentence may have a form for none, by the same fact.
+    """
+    facts = {"field": "f", "resource": "r", "found": 2, "expected": 1, "differences": "d"}
+    none, one, two = (text.say(f"error.{message}", language, count=count, **facts) for count in (0, 1, 2))
+
+    assert "0" not in none
+    assert none.rstrip(".") in one
+    assert "2 " in two.removeprefix(none.rstrip("."))
 
 
 def test_a_missing_sentence_or_fact_is_a_defect_and_no_blank() -> None:

@@ -3,7 +3,7 @@ How fast requests may be sent: what the service says is left, and what it asked 
 
 Resource Manager gives each principal of a subscription a bucket of reads, one of writes and one of deletes, and some
 providers give single actions a budget of their own (request limits and throttling, page of 2025-05-28). Nothing is
-known of a budget before the service has told of it, so nothing is held back before. Imports the standard library.
+known of a budget before the service has told of it, so nothing is held back before. Imports `private`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from runbook_lib.private import make_file
 
 __all__ = ["Budgets", "Limiter", "budgets_of"]
 
@@ -113,7 +115,7 @@ class Limiter:
 
     def __init__(self, path: Path | None, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_file(path)
         self._db = sqlite3.connect(
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False, cached_statements=16
         )

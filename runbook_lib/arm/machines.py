@@ -31,6 +31,7 @@ def virtual_machine(row: Json) -> VirtualMachine:
     tags = public_members({name: as_text(value) for name, value in as_object(row.get("tags")).items()})
     return VirtualMachine(
         **located(row),
+        unique_id=as_text(properties.get("vmId")).lower(),
         size=as_text(as_object(properties.get("hardwareProfile")).get("vmSize")),
         os_type=_os_type(profile, os_disk),
         tags=tags,

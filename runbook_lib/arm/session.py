@@ -30,6 +30,7 @@ from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.folder import state_path
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import build, is_guid
+from runbook_lib.private import make_folder
 from runbook_lib.records import Origin, Target, decode
 from runbook_lib.sandbox import Sandbox, SandboxError, read_estate
 from runbook_lib.secrets import redacted
@@ -91,12 +92,15 @@ def sandbox_state(path: Path, estate: str = "") -> Sandbox:
     """
     try:
         filled = read_estate(estate or DEFAULT_ESTATE) if estate or not path.exists() else None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if filled is not None:
+            _origin(filled.source, filled.origin)
+        make_folder(path.parent)
         sandbox = Sandbox(path)
         if filled is not None:
             sandbox.load(filled)
     except SandboxError as error:
-        raise InvalidParameters("estate", name="estate", problem=str(error)) from error
+        problem = error.describe(InvalidParameters.language)
+        raise InvalidParameters("estate", name="estate", problem=problem) from error
     return sandbox
 
 
@@ -409,7 +413,7 @@ def _claims(token: str) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _origin(source: dict[str, Any], path: Path) -> Origin | None:
+def _origin(source: dict[str, Any], path: Path | str) -> Origin | None:
     """
     Read what a sandbox's estate says that it is a copy of.
 

@@ -19,12 +19,13 @@ from typing import Any
 import click
 import yaml
 
-from runbook_lib.errors import InvalidParameters, RunbookError, speak
+from runbook_lib.errors import BrokenEvidence, InvalidParameters, RunbookError, speak
 from runbook_lib.events import Event
+from runbook_lib.evidence import read_json
 from runbook_lib.parameters import Parameters, build, from_text
-from runbook_lib.text import DEFAULT_LANGUAGE, inert
+from runbook_lib.text import DEFAULT_LANGUAGE, LANGUAGES, inert
 
-__all__ = ["Output", "exits", "new_folder", "read_mapping", "read_parameters", "signed", "told", "width"]
+__all__ = ["Output", "exits", "language_of", "new_folder", "read_mapping", "read_parameters", "signed", "told", "width"]
 
 # A file of parameters is small; a larger one is a mistake or an attack.
 LARGEST_FILE = 1 << 20
@@ -179,14 +180,35 @@ def read_mapping(path: Path) -> dict[str, Any]:
         InvalidParameters: it is no mapping, or more than anybody writes by hand.
     """
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
-            raise ValueError("not a file of at most 1 MiB")
+        if not path.exists():
+            raise ValueError("there is no such file")
+        if not path.is_file():
+            raise ValueError("it is not a file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError("it is larger than 1 MiB")
         read = _PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise InvalidParameters("parameters_file", resource=str(path), problem=str(error)) from error
     if not isinstance(read, dict):
-        raise InvalidParameters("parameters_file", resource=str(path), problem="not a mapping")
+        raise InvalidParameters("parameters_file", resource=str(path), problem="it is not a mapping")
     return {str(name): value for name, value in read.items()}
+
+
+def language_of(*folders: Path) -> str:
+    """
+    Return the language of the runs in *folders*; English where it cannot be read, and where they differ.
+    """
+    found = {_language(each) for each in folders}
+    return found.pop() if len(found) == 1 else DEFAULT_LANGUAGE
+
+
+def _language(folder: Path) -> str:
+    try:
+        asked = read_json(folder / "parameters.json")
+    except BrokenEvidence:
+        return DEFAULT_LANGUAGE
+    said = asked.get("language") if isinstance(asked, dict) else None
+    return said if said in LANGUAGES else DEFAULT_LANGUAGE
 
 
 def new_folder(prefix: str = "") -> Path:

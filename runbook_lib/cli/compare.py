@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from runbook_lib import evidence
-from runbook_lib.cli.base import Output, exits, width
+from runbook_lib.cli.base import Output, exits, language_of, width
 from runbook_lib.comparison import Audit, compare_audits
-from runbook_lib.errors import BrokenEvidence
+from runbook_lib.errors import BrokenEvidence, speak
 from runbook_lib.records import Inventory, decode
-from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
+from runbook_lib.text import plain, say
 
 __all__ = ["compare"]
 
@@ -33,6 +33,8 @@ def compare(first: Path, second: Path, as_json: bool) -> int:
     from runbook_lib.render import compared
 
     folders = (first, second)
+    language = language_of(*folders)
+    speak(language)
     audits = [_read(each) for each in folders]
     changed = compare_audits(*audits)
     verified = [_verifies(each) for each in folders]
@@ -51,20 +53,20 @@ def compare(first: Path, second: Path, as_json: bool) -> int:
     for folder, audit, each in zip(folders, audits, verified, strict=True):
         when = audit.inventory.read_at.isoformat(timespec="seconds")
         said = [
-            say("mark.target", DEFAULT_LANGUAGE, mark=audit.mark),
-            say("say.read_at", DEFAULT_LANGUAGE, when=when),
-            say("say.run_folder", DEFAULT_LANGUAGE, path=folder),
+            say("mark.target", language, mark=audit.mark),
+            say("say.read_at", language, when=when),
+            say("say.run_folder", language, path=folder),
         ]
         if not each:
-            said.append(say("compared.unverified", DEFAULT_LANGUAGE, path=folder))
+            said.append(say("compared.unverified", language, path=folder))
         for line in said:
             click.echo(plain(line))
     if any(each.what == "run" for each in changed):
-        click.echo(say("compared.runs_differ", DEFAULT_LANGUAGE))
+        click.echo(say("compared.runs_differ", language))
     if not changed:
-        click.echo(say("compared.same", DEFAULT_LANGUAGE))
+        click.echo(say("compared.same", language))
         return 0 if all(verified) else 1
-    for line in compared(changed, DEFAULT_LANGUAGE).text(width()).splitlines():
+    for line in compared(changed, language).text(width()).splitlines():
         click.echo(line)
     return 0 if all(verified) else 1
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from runbook_lib import evidence, redaction
-from runbook_lib.cli.base import exits, signed
-from runbook_lib.text import DEFAULT_LANGUAGE, plain, say
+from runbook_lib.cli.base import exits, language_of, signed
+from runbook_lib.errors import speak
+from runbook_lib.text import plain, say
 
 __all__ = ["redact", "verify"]
 
@@ -25,8 +26,10 @@ def redact(run_dir: Path, out: Path, salt_file: Path | None, sign_key: str) -> i
     """
     Copy a run's evidence with pseudonyms for names and ids, sealed by itself.
     """
+    language = language_of(run_dir)
+    speak(language)
     digest = redaction.redact(run_dir, out, salt_file, evidence.signer(sign_key))
-    click.echo(say("evidence.redacted_copy", DEFAULT_LANGUAGE, path=plain(out), digest=digest))
+    click.echo(say("evidence.redacted_copy", language, path=plain(out), digest=digest))
     return 0
 
 
@@ -38,9 +41,11 @@ def redact(run_dir: Path, out: Path, salt_file: Path | None, sign_key: str) -> i
 @exits
 def verify(run_dir: Path, key: Path | None, expect_digest: str | None, require_signature: bool) -> int:
     """
-    Check a run's evidence, offline and without running anything.
+    Check a run's evidence, offline and without running anything; told in the language of the run.
     """
+    language = language_of(run_dir)
+    speak(language)
     found = evidence.verify(run_dir, key=key, expected=expect_digest, signature=require_signature)
-    for line in found.lines(DEFAULT_LANGUAGE):
+    for line in found.lines(language):
         click.echo(line)
     return 0 if found.accepted else 1

@@ -132,7 +132,10 @@ def _more(values: Mapping[str, Any], estate: Any) -> tuple[list[InvalidParameter
     try:
         read = read_estate(str(estate))
     except SandboxError as error:
-        return [*problems, InvalidParameters("estate", name="estate", problem=str(error))], ""
+        return [
+            *problems,
+            InvalidParameters("estate", name="estate", problem=error.describe(InvalidParameters.language)),
+        ], ""
     held = [read.as_of.isoformat(), list(read.resources), read.status, read.profile, read.source]
     return problems, digest(held)
 

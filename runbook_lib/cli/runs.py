@@ -231,7 +231,7 @@ def _print_verdicts(result: ChainResult, language: str) -> None:
     click.echo(evidence.sealed(path, result.digest, result.key, language))
 
 
-def _rehearsed(result: ChainResult, own: Path, asked: Parameters) -> list[str]:
+def _rehearsed(result: ChainResult, own: Path | None, asked: Parameters) -> list[str]:
     """
     Say what applying the plan to the original takes, where the run's own sandbox is a copy of one.
     """
@@ -240,7 +240,7 @@ def _rehearsed(result: ChainResult, own: Path, asked: Parameters) -> list[str]:
     from runbook_lib.rehearsal import estimate, lines
     from runbook_lib.render import planned
 
-    if not own.exists():
+    if own is None:
         return []
     folder = RunFolder(result.folder)
     plan = folder.plan()

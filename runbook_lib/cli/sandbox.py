@@ -50,7 +50,7 @@ def sandbox_serve(port: int | None, file: Path | None, **options: Any) -> int:
         opened.configure(**(read_profile(file) if file else {}) | settings)
         server = serve(opened, port)
     except SandboxError as error:
-        raise InvalidParameters("sandbox", problem=str(error)) from error
+        raise InvalidParameters("sandbox", problem=error.describe(InvalidParameters.language)) from error
     click.echo(say("say.sandbox_serving", DEFAULT_LANGUAGE, url=f"http://{server.host}:{server.port}"))
     server.run()
     return 0

@@ -98,7 +98,7 @@ def _write(file: Path, found: Snapshot, asked: Parameters) -> None:
         write_estate(estate_of(file, found, asked), file)
         read_estate(file)
     except SandboxError as error:
-        raise InvalidParameters("estate", name="FILE", problem=str(error)) from error
+        raise InvalidParameters("estate", name="FILE", problem=error.describe(InvalidParameters.language)) from error
     _part(file).unlink()
 
 

@@ -66,7 +66,7 @@ def claims_of(folder: Path, attested: Mapping[str, Any]) -> list[Claim]:
             Claim(name="target", file=FINDINGS, holds=found["target"] == outcome["target"], facts={}),
             verdicts,
             _journal(len(entries), breaks),
-            _plan(outcome, plan),
+            _plan(outcome, plan, state),
             _approved(plan, entries),
             _sent(entries),
             _changes(outcome, plan, ended),
@@ -98,9 +98,17 @@ def _journal(count: int, breaks: list[int]) -> Claim:
     return Claim(name="journal", file=JOURNAL, holds=not breaks, facts=facts)
 
 
-def _plan(outcome: Mapping[str, Any], plan: Plan) -> Claim:
-    holds = outcome["plan_digest"] == plan.digest == plan_digest(plan) and plan.target == outcome["target"]
-    return Claim(name="plan", file=PLAN, holds=holds, facts={"count": len(plan.changes)})
+def _plan(outcome: Mapping[str, Any], plan: Plan, state: Mapping[str, Any]) -> Claim:
+    origin, own = plan.copy_of, plan.target == outcome["target"]
+    if origin is not None and state.get("given") == plan.digest:
+        # One that was rehearsed on a copy, and given to the run on the original.
+        own = own or origin.mark == outcome["target"]
+    holds = outcome["plan_digest"] == plan.digest == plan_digest(plan) and own
+    facts: dict[str, Any] = {"count": len(plan.changes)}
+    if origin is None or not holds:
+        return Claim(name="plan", file=PLAN, holds=holds, facts=facts)
+    facts |= {"mark": origin.mark, "when": origin.read_at.isoformat(timespec="seconds")}
+    return Claim(name="plan_copied", file=PLAN, holds=holds, facts=facts)
 
 
 def _approved(plan: Plan, entries: list[dict[str, Any]]) -> Claim:

@@ -14,7 +14,7 @@ from runbook_lib import checks
 from runbook_lib.checks.kinds import GROUPS, RECOVERY_SERVICES, VAULTS
 from runbook_lib.errors import InvalidParameters, PlanRefused
 from runbook_lib.parameters import Parameters
-from runbook_lib.plan.drift import freeze, plan_digest
+from runbook_lib.plan.drift import freeze, locks_of, plan_digest
 from runbook_lib.plan.network import plan_network
 from runbook_lib.plan.protection import jobs as plan_jobs
 from runbook_lib.plan.protection import plan_policies, plan_protection
@@ -64,6 +64,7 @@ def build(inventory: Inventory, asked: Parameters, day: date) -> Plan:
         steps=tuple(steps),
         notes=tuple(notes),
         copy_of=inventory.target.copy_of,
+        locks=tuple(sorted(locks_of(inventory, [change for step in steps for change in step.changes]))),
     )
     return replace(made, digest=plan_digest(made))
 

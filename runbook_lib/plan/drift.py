@@ -5,16 +5,18 @@ Whether the world is still the one that a plan was made on, and whether it becam
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from runbook_lib.plan.effects import Draft, is_done, project
-from runbook_lib.records import Change, Inventory, Plan, Step, digest, key, material
+from runbook_lib.records import Change, Inventory, Lock, Plan, Step, digest, key, material
 
-__all__ = ["Difference", "compare", "freeze", "moved", "plan_digest", "world_moved"]
+__all__ = ["Difference", "compare", "freeze", "locks_of", "moved", "plan_digest", "world_moved"]
 
 State = dict[str, Any] | None
+# Fields that plans of older versions lack, and that not everybody tells of: compared where both sides do.
+_UNTOLD = ("unique_id",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,22 +66,33 @@ def moved(step: Step, observed: Inventory) -> tuple[Difference, ...]:
     return tuple(
         difference
         for each, states in step.world.items()
-        if (now := _state(observed, each)) not in states
+        if not any(_is(expected, now := _state(observed, each)) for expected in states)
         for difference in _differences(each, _nearest(states, now), now)
     )
 
 
 def world_moved(plan: Plan, observed: Inventory) -> tuple[Difference, ...]:
     """
-    List what is not as the plan expects it, or leaves it, step by step; up to the first step with such a thing, for the
-    later ones rest on it.
+    List the locks that are new on what the plan has to write; else what is not as the plan expects it, or leaves it,
+    step by step; up to the first step with such a thing, for the later ones rest on it.
     """
+    left = [change for change in plan.changes if not is_done(observed, change)]
+    new = set() if plan.locks is None else locks_of(observed, left).keys() - set(plan.locks)
+    if new:
+        return tuple(Difference(resource=each, field="", expected=False, found=True) for each in sorted(new))
     world = observed
     for step in plan.steps:
         if found := moved(step, world):
             return found
         world = project(world, step.changes)
     return ()
+
+
+def locks_of(inventory: Inventory, changes: Iterable[Change]) -> dict[str, Lock]:
+    """
+    Return the locks that hold what *changes* write, by key.
+    """
+    return {key(lock.id): lock for change in changes for lock in inventory.locks_on(change.target)}
 
 
 def _nearest(states: Sequence[State], now: State) -> State:
@@ -107,6 +120,19 @@ def plan_digest(plan: Plan) -> str:
     return digest(replace(plan, digest=""))
 
 
+def _is(expected: State, found: State) -> bool:
+    if expected == found:
+        return True
+    return expected is not None and found is not None and not any(_differing(expected, found))
+
+
+def _differing(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+    for name in sorted({*expected, *found}):
+        there, here = expected.get(name), found.get(name)
+        if there != here and (name not in _UNTOLD or (there and here)):
+            yield name
+
+
 def _state(world: Inventory | Draft, each: str) -> State:
     found = world.find(each)
     return material(found) if found is not None else None
@@ -119,6 +145,5 @@ def _differences(each: str, expected: State, found: State) -> list[Difference]:
         return [Difference(resource=each, field="", expected=expected is not None, found=found is not None)]
     return [
         Difference(resource=each, field=name, expected=expected.get(name), found=found.get(name))
-        for name in sorted({*expected, *found})
-        if expected.get(name) != found.get(name)
+        for name in _differing(expected, found)
     ]

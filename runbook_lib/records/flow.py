@@ -122,6 +122,7 @@ class Plan:
         parameters: what was asked for, with the defaults filled in; without the run folder, and without leave to write.
         notes: ids of sentences and their facts, on what the plan leaves as it is.
         copy_of: what the world that it was made on was copied from; None where that was no copy.
+        locks: keys of the locks that held what it writes; None where it does not say, as plans of older versions.
         digest: sha256 over all the rest.
     """
 
@@ -130,6 +131,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     notes: tuple[dict[str, Any], ...] = ()
     copy_of: Origin | None = None
+    locks: tuple[str, ...] | None = None
     digest: str = ""
 
     @property

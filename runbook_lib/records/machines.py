@@ -136,6 +136,7 @@ class VirtualMachine(Resource):
 
     Attributes:
         location: normalised region name.
+        unique_id: `vmId`, by which one of the same name is another VM; empty where nobody says.
         os_type: Windows, Linux, or empty where the service does not say.
         security_type: Standard, TrustedLaunch, ConfidentialVM, or empty.
         scale_set_id: of the scale set that it is a member of, else empty.
@@ -150,6 +151,7 @@ class VirtualMachine(Resource):
     """
 
     location: str
+    unique_id: str = ""
     size: str = ""
     os_type: str = ""
     tags: dict[str, str] = field(default_factory=dict)

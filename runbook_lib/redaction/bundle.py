@@ -19,7 +19,7 @@ from runbook_lib.errors import BrokenEvidence, InvalidParameters
 from runbook_lib.journal import FIRST, Journal, chained
 from runbook_lib.parameters import schema
 from runbook_lib.plan import plan_digest
-from runbook_lib.records import Change, Finding, Plan, Step, Verdict, VmVerdict, decode, digest, encode, key
+from runbook_lib.records import Change, Finding, Origin, Plan, Step, Verdict, VmVerdict, decode, digest, encode, key
 from runbook_lib.redaction.pseudonyms import Pseudonyms, names_in
 from runbook_lib.text import say
 
@@ -30,8 +30,8 @@ __all__ = ["redact"]
 
 # A shorter secret could be guessed.
 _SHORTEST_SALT = 16
-# Parts of an inventory whose names are Azure's.
-_AZURES = frozenset({"locations", "providers", "service_tags", "target"})
+# Parts of an inventory, and of a plan, whose names are Azure's.
+_AZURES = frozenset({"copy_of", "locations", "providers", "service_tags", "target"})
 _SOURCES = ("outcome.json", "plan.json", "parameters.json")
 _INVENTORIES = ("inventory-before.json", "inventory-after.json")
 # What a run is asked for in the words of whoever asks; where it is the default, it is everybody's.
@@ -104,10 +104,11 @@ def redact(folder: Path, out: Path, salt: Path | None = None, signer: Signer | N
     own = [{name: part for name, part in each.items() if name not in _AZURES} for each in documents.values()]
     names = {name for each in own for name in names_in(each)} | {outcome["caller"]}
     names |= {name for name in map(parameters.get, _OWN_WORDS) if isinstance(name, str)}
-    if endpoint := _ENDPOINT.search(outcome["target"]):
-        names.add(endpoint[1])
+    given_plan = decode(Plan, documents["plan.json"])
+    marks = (outcome["target"], given_plan.copy_of.mark if given_plan.copy_of else "")
+    names |= {endpoint[1] for endpoint in map(_ENDPOINT.search, marks) if endpoint}
     copy = _Copy(Pseudonyms(_salt(salt), names), parameters["language"])
-    plan = copy.plan(decode(Plan, documents["plan.json"]))
+    plan = copy.plan(given_plan)
     found = copy.findings(said)
     lines = [copy.entry(entry) for entry in entries]
     made = copy.outcome(outcome, found, plan, lines) | {"redacted_from": original.digest}
@@ -170,6 +171,7 @@ class _Copy:
             notes=tuple(
                 {"id": note["id"], "step": note["step"], **self._facts(note, ("id", "step"))} for note in plan.notes
             ),
+            copy_of=self._origin(plan.copy_of) if plan.copy_of else None,
         )
         made = replace(bare, digest=plan_digest(bare))
         self._digests[plan.digest] = made.digest
@@ -178,6 +180,16 @@ class _Copy:
         for was, change in zip(plan.changes, made.changes, strict=True):
             self._digests |= {was.sha256: change.sha256, digest(was.body): digest(change.body)}
         return made
+
+    def _origin(self, origin: Origin) -> Origin:
+        # An estate is called as somebody called its file; the clouds are everybody's.
+        named = self._names.name if origin.kind == "sandbox" else self._names.text
+        return replace(
+            origin,
+            name=named(origin.name),
+            tenant=self._names.text(origin.tenant),
+            subscriptions=tuple(map(self._names.name, origin.subscriptions)),
+        )
 
     def _change(self, change: Change) -> Change:
         return replace(

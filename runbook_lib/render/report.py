@@ -172,6 +172,10 @@ def _who(
     times = sorted([*visited, *(entry["at"] for entry in (*entries[:1], *entries[-1:]))])
     before = Counter(each["before"] or say("say.unknown", language) for each in outcome["verdicts"])
     did = "report.applied" if outcome["applied"] else "report.planned_only"
+    copied = []
+    if origin := plan.copy_of:
+        when = origin.read_at.isoformat(timespec="seconds")
+        copied = [("made_on", say("copy.of", language, mark=origin.mark, when=when))]
     return _facts(
         [
             ("target", outcome["target"]),
@@ -187,6 +191,7 @@ def _who(
             ("complete", say("say.yes" if outcome["complete"] else "say.no", language)),
             ("supervised", say("say.yes" if outcome["supervised"] else "say.no", language)),
             ("plan", f"sha256:{outcome['plan_digest']}"),
+            *copied,
         ],
         language,
     )

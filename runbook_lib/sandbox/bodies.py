@@ -1,5 +1,6 @@
 """
-ARM bodies from outside: JSON read within bounds, resources told apart by their ids. Imports the standard library only.
+ARM bodies from outside: JSON read within bounds, resources told apart by their ids. Imports the standard library and
+`text` only.
 
 Estate files and recordings are made elsewhere, so their size, nesting and text are not taken on trust.
 """
@@ -11,6 +12,8 @@ import math
 import re
 from pathlib import Path
 from typing import Any, NoReturn
+
+from runbook_lib.text import DEFAULT_LANGUAGE, say
 
 __all__ = [
     "JSON_NAMES",
@@ -26,7 +29,7 @@ __all__ = [
     "refuse",
 ]
 
-JSON_NAMES: dict[type, str] = {dict: "an object", int: "a number", list: "a list", str: "a text"}
+JSON_NAMES: dict[type, str] = {dict: "object", int: "number", list: "list", str: "text"}
 MAX_BYTES = 1 << 30
 MAX_DEPTH = 100
 VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
@@ -72,19 +75,56 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 class SandboxError(ValueError):
     """
-    Something that the sandbox was given, and cannot take.
+    Something that the sandbox was given, and cannot take: the file and the place in it, the rule, and the remedy.
 
-    The message names the file and the place in it, the rule, and the remedy.
+    Attributes:
+        message: id of its sentence in `text`, less the leading `sandbox.`; empty for several problems.
+        place: what it is about: a file, a place in it, or both.
+        problems: where there are several.
+        facts: what the sentence names.
     """
 
+    def __init__(
+        self, message: str = "", /, *, place: str = "", problems: tuple[SandboxError, ...] = (), **facts: Any
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.problems = problems
+        self.facts = facts
 
-def refuse(origin: str, problems: list[str]) -> NoReturn:
+    def within(self, place: str) -> SandboxError:
+        """
+        Return it with the place that it lies in.
+        """
+        if self.problems:
+            return SandboxError(problems=tuple(each.within(place) for each in self.problems))
+        return SandboxError(self.message, place=f"{place}: {self.place}" if self.place else place, **self.facts)
+
+    def describe(self, language: str) -> str:
+        """
+        Say it, every problem on a line.
+        """
+        if self.problems:
+            return "\n".join(each.describe(language) for each in self.problems)
+        facts = {
+            name: fact.describe(language) if isinstance(fact, SandboxError) else fact
+            for name, fact in self.facts.items()
+        }
+        said = say(f"sandbox.{self.message}", language, **facts)
+        return f"{self.place}: {said}" if self.place else said
+
+    def __str__(self) -> str:
+        return self.describe(DEFAULT_LANGUAGE)
+
+
+def refuse(origin: str, problems: list[SandboxError]) -> NoReturn:
     """
     Raise one SandboxError about *origin* that tells *problems*, one to a line.
     """
     hidden = len(problems) - _SHOWN
-    rest = [f"and {hidden} more of this kind; put these right first"] if hidden > 0 else []
-    raise SandboxError("\n".join(f"{origin}: {problem}" for problem in problems[:_SHOWN] + rest))
+    rest = [SandboxError("more", count=hidden)] if hidden > 0 else []
+    raise SandboxError(problems=tuple(problems[:_SHOWN] + rest)).within(origin)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -94,10 +134,10 @@ def read_bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            refuse(str(path), [f"holds {size:,} bytes, the limit is {MAX_BYTES:,}; split it"])
+            raise SandboxError("too_large", place=str(path), size=f"{size:,}", limit=f"{MAX_BYTES:,}")
         return path.read_bytes()
     except OSError as error:
-        raise SandboxError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+        raise SandboxError("unreadable", place=str(path), problem=error.strerror) from error
 
 
 def parse(text: bytes) -> Any:
@@ -114,7 +154,7 @@ def parse(text: bytes) -> Any:
     except RecursionError:
         _too_deep()
     except ValueError as error:
-        raise SandboxError(f"is not JSON in UTF-8 ({error}); write it anew with a JSON tool") from error
+        raise SandboxError("not_json", problem=str(error)) from error
     level = [document] if isinstance(document, _CONTAINERS) else []
     for _ in range(MAX_DEPTH):
         level = [
@@ -131,7 +171,7 @@ def parse(text: bytes) -> Any:
         try:
             json.dumps(document, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            raise SandboxError("holds half of a surrogate pair, which is no character; write both halves") from error
+            raise SandboxError("surrogate") from error
     return document
 
 
@@ -176,4 +216,4 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _too_deep() -> NoReturn:
-    raise SandboxError(f"nests deeper than {MAX_DEPTH} levels; no ARM body does")
+    raise SandboxError("too_deep", limit=MAX_DEPTH)

@@ -99,10 +99,7 @@ def read_estate(source: str | Path) -> Estate:
         )
     if path.is_file():
         return _read_file(path, origin=str(path))
-    raise SandboxError(
-        f"{source}: no such estate; give a built-in one ({', '.join(builtin_estates())}), an estate file, or a folder "
-        "of recorded interactions"
-    )
+    raise SandboxError("no_estate", place=str(source), names=", ".join(builtin_estates()))
 
 
 def read_profile(path: Path) -> dict[str, Any]:
@@ -114,7 +111,7 @@ def read_profile(path: Path) -> dict[str, Any]:
     """
     profile = _parsed(path, str(path))
     if not isinstance(profile, dict):
-        raise SandboxError(f"{path}: has to be an object of settings; docs/sandbox.md lists them")
+        raise SandboxError("no_profile", place=str(path))
     return profile
 
 
@@ -141,7 +138,7 @@ def write_estate(estate: Estate, path: Path) -> None:
             file.write(text.encode() + b"\n")
         beside.replace(path)
     except OSError as error:
-        raise SandboxError(f"{path}: cannot be written ({error.strerror}); give a path that can") from error
+        raise SandboxError("unwritable", place=str(path), problem=error.strerror) from error
 
 
 def _parsed(path: Path, origin: str) -> Any:
@@ -149,18 +146,16 @@ def _parsed(path: Path, origin: str) -> Any:
     try:
         return bodies.parse(text)
     except SandboxError as error:
-        raise SandboxError(f"{origin}: {error}") from error
+        raise error.within(origin) from error
 
 
 def _read_file(path: Path, origin: str) -> Estate:
     document = _parsed(path, origin)
     if not isinstance(document, dict):
-        bodies.refuse(origin, [f"is no estate: its top level has to be an object with {', '.join(_FIELDS)}"])
+        raise SandboxError("top_level", place=origin, names=", ".join(_FIELDS))
     if document.get("estate") != _VERSION:
-        bodies.refuse(
-            origin,
-            [f"estate: the version is {document.get('estate')!r}, this release reads {_VERSION}; write the file anew"],
-        )
+        found = repr(document.get("estate"))
+        raise SandboxError("form", place=f"{origin}: estate", found=found, known=_VERSION)
     problems = _field_problems(document)
     problems += _resource_problems(_get(document, "resources", []))
     problems += _status_problems(_get(document, "status", {}), _get(document, "resources", []))
@@ -182,17 +177,15 @@ def _get(document: Mapping[str, Any], field: str, otherwise: Any) -> Any:
     return value if isinstance(value, type(otherwise)) else otherwise
 
 
-def _field_problems(document: Mapping[str, Any]) -> list[str]:
+def _field_problems(document: Mapping[str, Any]) -> list[SandboxError]:
     problems = [
-        f"{field}: is missing; an estate has {', '.join(_FIELDS)}" for field in _FIELDS if field not in document
+        SandboxError("missing_field", place=field, names=", ".join(_FIELDS))
+        for field in _FIELDS
+        if field not in document
     ]
+    problems += [SandboxError("unknown_field", place=field) for field in document if field not in _FIELDS | _OPTIONAL]
     problems += [
-        f"{field}: is no field of an estate; remove it or put its spelling right"
-        for field in document
-        if field not in _FIELDS | _OPTIONAL
-    ]
-    problems += [
-        f"{field}: has to be {bodies.JSON_NAMES[kind]}; it is {json.dumps(document[field])[:40]}"
+        SandboxError("wrong_type", place=field, shape=bodies.JSON_NAMES[kind], found=json.dumps(document[field])[:40])
         for field, kind in (_FIELDS | _OPTIONAL).items()
         if field in document and not isinstance(document[field], kind)
     ]
@@ -200,55 +193,49 @@ def _field_problems(document: Mapping[str, Any]) -> list[str]:
         try:
             _instant(document["asOf"])
         except (OverflowError, ValueError) as error:
-            problems.append(f"asOf: {document['asOf']!r} is no moment ({error}); write it in UTC: 2026-01-31T07:30:00Z")
+            problem = error if isinstance(error, SandboxError) else str(error)
+            problems.append(SandboxError("moment", place="asOf", value=repr(document["asOf"]), problem=problem))
     return problems
 
 
-def _resource_problems(resources: list[Any]) -> list[str]:
-    problems = []
+def _resource_problems(resources: list[Any]) -> list[SandboxError]:
+    problems: list[SandboxError] = []
     first: dict[str, int] = {}
     for index, body in enumerate(resources):
         place = f"resources[{index}]"
         if not isinstance(body, dict):
-            problems.append(f"{place}: has to be an object; put an ARM body there or remove it")
+            problems.append(SandboxError("body", place=place))
             continue
         resource_id = body.get("id")
         if not isinstance(resource_id, str) or not resource_id:
-            problems.append(f"{place}.id: is missing; every resource has the id that Azure gave it")
+            problems.append(SandboxError("id_missing", place=f"{place}.id"))
             continue
         if not bodies.arm_type(resource_id):
-            problems.append(
-                f"{place}.id: {resource_id!r} names no ARM resource; an id starts with /subscriptions/ and goes on in "
-                "pairs of a kind and a name"
-            )
+            problems.append(SandboxError("id_form", place=f"{place}.id", id=repr(resource_id)))
         if not isinstance(body.get("properties", {}), dict):
-            problems.append(f"{place}.properties: has to be an object; put in what Azure returns there")
+            problems.append(SandboxError("properties", place=f"{place}.properties"))
         if first.setdefault(resource_id.lower(), index) != index:
-            problems.append(
-                f"{place}.id: is also the id of resources[{first[resource_id.lower()]}] (ids are compared without "
-                "case); keep one of them"
-            )
+            other = f"resources[{first[resource_id.lower()]}]"
+            problems.append(SandboxError("id_twice", place=f"{place}.id", other=other))
     return problems
 
 
-def _status_problems(status: Mapping[str, Any], resources: list[Any]) -> list[str]:
+def _status_problems(status: Mapping[str, Any], resources: list[Any]) -> list[SandboxError]:
     known = {
         body["id"].lower()
         for body in resources
         if isinstance(body, dict) and isinstance(body.get("id"), str) and bodies.arm_type(body["id"]) in _WITH_STATUS
     }
-    problems = []
+    problems: list[SandboxError] = []
     seen: set[str] = set()
     for vm, view in status.items():
         place = f"status[{vm!r}]"
         if vm.lower() not in known:
-            problems.append(
-                f"{place}: names no virtual machine of this estate, nor a vault or an item; add it or remove the status"
-            )
+            problems.append(SandboxError("status_unknown", place=place))
         if vm.lower() in seen:
-            problems.append(f"{place}: is given twice (ids are compared without case); keep one of them")
+            problems.append(SandboxError("status_twice", place=place))
         if not isinstance(view, dict):
-            problems.append(f"{place}: has to be an object; put in the VM's instance view")
+            problems.append(SandboxError("status_body", place=place))
         seen.add(vm.lower())
     return problems
 
@@ -256,5 +243,5 @@ def _status_problems(status: Mapping[str, Any], resources: list[Any]) -> list[st
 def _instant(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError("it has no time zone")
+        raise SandboxError("no_zone")
     return moment.astimezone(UTC)

@@ -83,29 +83,31 @@ class Fault:
         for name, kinds in _TYPES.items():
             value = getattr(self, name)
             if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-                raise SandboxError(f"fault.{name}: {value!r} has not the type of this field")
+                raise SandboxError("fault_type", place=f"fault.{name}", value=repr(value))
         if any(
             not isinstance(each, str) or set(each) & set("\r\n\0") for pair in self.headers.items() for each in pair
         ):
-            raise SandboxError(f"fault.headers: {self.headers!r} must be texts of one line")
+            raise SandboxError("fault_headers", place="fault.headers", value=repr(self.headers))
         if self.does not in _DEEDS:
-            raise SandboxError(f"fault.does: {self.does!r} is none of {', '.join(_DEEDS)}")
+            raise SandboxError("choice", place="fault.does", value=repr(self.does), choices=", ".join(_DEEDS))
         for deed, name in _NEEDED.items():
             if self.does == deed and getattr(self, name) in (None, ""):
-                raise SandboxError(f"fault.{name}: must be given where a fault does {deed!r}")
+                raise SandboxError("fault_needs", place=f"fault.{name}", deed=repr(deed))
         if self.status is not None and (self.does != "answer" or not 200 <= self.status <= 599):
-            raise SandboxError(f"fault.status: {self.status} must be from 200 to 599, for a fault that answers")
+            raise SandboxError("fault_status", place="fault.status", value=self.status)
         if self.skip < 0:
-            raise SandboxError(f"fault.skip: {self.skip} must be 0 or more")
+            raise SandboxError("fault_skip", place="fault.skip", value=self.skip)
         if self.times is not None and self.times < 1:
-            raise SandboxError(f"fault.times: {self.times} must be at least 1; leave it out for always")
+            raise SandboxError("fault_times", place="fault.times", value=self.times)
         if not 0 < self.seconds <= 3600:
-            raise SandboxError(f"fault.seconds: {self.seconds} must be above 0 and at most 3600")
+            raise SandboxError("fault_seconds", place="fault.seconds", value=self.seconds)
         for name, pattern in (("path", self.path), ("query", self.query)):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise SandboxError(f"fault.{name}: {pattern!r} is no regular expression ({error})") from error
+                raise SandboxError(
+                    "fault_pattern", place=f"fault.{name}", value=repr(pattern), problem=str(error)
+                ) from error
 
     @classmethod
     def of(cls, rule: Any) -> Fault:
@@ -116,11 +118,11 @@ class Fault:
             SandboxError: a field is unknown, or has a value that it cannot have.
         """
         if not isinstance(rule, Mapping):
-            raise SandboxError(f"fault: {rule!r} must be an object")
+            raise SandboxError("fault_object", place="fault", value=repr(rule))
         known = {each.name for each in fields(cls)}
         unknown = sorted(set(rule) - known)
         if unknown:
-            raise SandboxError(f"fault: unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise SandboxError("fault_field", place="fault", names=", ".join(unknown), known=", ".join(sorted(known)))
         return cls(**rule)
 
     @property

@@ -153,10 +153,12 @@ class Profile:
         known = (*_CHOICES, *_OTHERS)
         unknown = sorted(set(settings) - set(known))
         if unknown:
-            raise SandboxError(f"profile: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise SandboxError("setting", place="profile", names=", ".join(unknown), known=", ".join(sorted(known)))
         for name, choices in _CHOICES.items():
             if settings.get(name, choices[0]) not in choices:
-                raise SandboxError(f"profile.{name}: {settings[name]!r} is none of {', '.join(choices)}")
+                raise SandboxError(
+                    "choice", place=f"profile.{name}", value=repr(settings[name]), choices=", ".join(choices)
+                )
         _check_others(settings)
         own = settings.get("durations", {})
         return cls(
@@ -197,19 +199,19 @@ class Profile:
 def _check_others(settings: Mapping[str, Any]) -> None:
     seed, caller, scale = (settings.get(name) for name in ("seed", "caller", "clock_scale"))
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
-        raise SandboxError(f"profile.seed: {seed!r} must be a whole number")
+        raise SandboxError("whole", place="profile.seed", value=repr(seed))
     if caller is not None and not isinstance(caller, str):
-        raise SandboxError(f"profile.caller: {caller!r} must be the object id of a caller, as text")
+        raise SandboxError("caller", place="profile.caller", value=repr(caller))
     if scale is not None and not _is_number(scale, 1, _FASTEST):
-        raise SandboxError(f"profile.clock_scale: {scale!r} must be a number from 1 to {_FASTEST}; null: virtual")
+        raise SandboxError("clock", place="profile.clock_scale", value=repr(scale), most=_FASTEST)
     latency = settings.get("latency", {})
     if latency == {}:
         return
     if not isinstance(latency, Mapping) or set(latency) != {"median", "p99"}:
-        raise SandboxError(f"profile.latency: {latency!r} must be an object with median and p99, in seconds")
+        raise SandboxError("latency", place="profile.latency", value=repr(latency))
     median, p99 = latency["median"], latency["p99"]
     if not _is_number(median, 0.001, 60) or not _is_number(p99, median, 600):
-        raise SandboxError(f"profile.latency: {latency!r} must be 0.001 s or more, with p99 not below median")
+        raise SandboxError("latency_order", place="profile.latency", value=repr(latency))
 
 
 def _is_number(value: Any, least: float, most: float) -> bool:
@@ -218,10 +220,11 @@ def _is_number(value: Any, least: float, most: float) -> bool:
 
 def _merged(name: str, defaults: Mapping[str, Any], own: Any, kind: Any, least: int) -> dict[str, Any]:
     if not isinstance(own, Mapping):
-        raise SandboxError(f"profile.{name}: must be an object of names and numbers")
+        raise SandboxError("numbers", place=f"profile.{name}")
     for key, value in own.items():
         if key not in defaults:
-            raise SandboxError(f"profile.{name}: unknown name {key!r}; known are {', '.join(sorted(defaults))}")
+            known = ", ".join(sorted(defaults))
+            raise SandboxError("unknown_name", place=f"profile.{name}", value=repr(key), known=known)
         if not isinstance(value, kind) or isinstance(value, bool) or not least <= value < math.inf:
-            raise SandboxError(f"profile.{name}.{key}: {value!r} must be a number of at least {least}")
+            raise SandboxError("least", place=f"profile.{name}.{key}", value=repr(value), least=least)
     return {**defaults, **own}

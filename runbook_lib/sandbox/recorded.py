@@ -92,9 +92,9 @@ def read_recording(folder: Path) -> Recording:
             conflicts += key in newest and newest[key][1] != body
             newest[key] = (answer, body)
     if not newest:
-        raise SandboxError(f"{folder}: no answer in it holds a resource that the sandbox serves; record reads of VMs")
+        raise SandboxError("no_resources", place=str(folder))
     if as_of == _UNDATED:
-        raise SandboxError(f"{folder}: no answer in it has a Date header, so its moment is unknown; record the headers")
+        raise SandboxError("no_date", place=str(folder))
     resources = _inferred(_nested(newest))
     return Recording(
         as_of=as_of,
@@ -105,7 +105,7 @@ def read_recording(folder: Path) -> Recording:
 
 
 def _answers(folder: Path) -> Iterator[_Answer]:
-    problems: list[str] = []
+    problems: list[SandboxError] = []
     for path in sorted(folder.glob("*.jsonl")):
         for number, line in enumerate(bodies.read_bytes(path).splitlines(), start=1):
             if not line.strip():
@@ -113,17 +113,17 @@ def _answers(folder: Path) -> Iterator[_Answer]:
             try:
                 yield from _interactions(bodies.parse(line), path.name, number)
             except SandboxError as error:
-                problems.append(f"line {number} of {path.name}: {error}")
+                problems.append(SandboxError("line", number=number, file=path.name, problem=error))
     if problems:
         bodies.refuse(str(folder), problems)
 
 
 def _interactions(record: Any, file: str, number: int) -> Iterator[_Answer]:
     if not isinstance(record, dict):
-        raise SandboxError("is no interaction: it has to be an object with `request` and `response`, or with `steps`")
+        raise SandboxError("interaction")
     steps = record.get("steps", [record])
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-        raise SandboxError("steps: has to be a list of interactions")
+        raise SandboxError("steps", place="steps")
     source = _field(record, "source", str, "")
     for step in steps:
         request, response = _field(step, "request", dict), _field(step, "response", dict)
@@ -144,9 +144,7 @@ def _field(record: Mapping[str, Any], name: str, kind: type[_T], otherwise: _T |
     if value is None and otherwise is not None:
         return otherwise
     if not isinstance(value, kind):
-        raise SandboxError(
-            f"is no interaction: {name} has to be {bodies.JSON_NAMES[kind]}; record it anew or remove the line"
-        )
+        raise SandboxError("interaction_field", name=name, shape=bodies.JSON_NAMES[kind])
     return value
 
 
@@ -161,7 +159,7 @@ def _date(headers: Mapping[str, Any]) -> datetime:
         # HTTP dates are GMT; the parser leaves those that say "-0000" naive.
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (OverflowError, TypeError, ValueError) as error:
-        raise SandboxError(f"response.headers.Date: {text!r} is no date; write it as HTTP does or remove it") from error
+        raise SandboxError("header_date", place="response.headers.Date", value=repr(text)) from error
 
 
 def _resources(body: Any) -> Iterator[dict[str, Any]]:

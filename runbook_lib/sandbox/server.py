@@ -56,7 +56,7 @@ class SandboxServer:
             )
         except OSError as error:
             close_all(self._sockets)
-            raise SandboxError(f"port {port}: cannot listen on it ({error.strerror}); choose another") from error
+            raise SandboxError("port", port=port, problem=error.strerror) from error
         self.host = _ADDRESS
         self.port = guard.port = int(self._server.effective_port)
 

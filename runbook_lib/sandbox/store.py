@@ -51,15 +51,17 @@ class Store:
         self._path = path
         self._idle: deque[sqlite3.Connection] = deque()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(0o700, parents=True, exist_ok=True)
+            # Whoever may read it sees the estate; what SQLite keeps beside it has the same mode.
+            path.touch(0o600)
             with closing(self._connect()) as connection:
                 form = connection.execute("PRAGMA user_version").fetchone()[0]
                 if form not in (0, _FORM):
-                    raise SandboxError(f"{path}: is of form {form}, this version reads {_FORM}; remove the file")
+                    raise SandboxError("store_form", place=str(path), found=form, known=_FORM)
                 if form == 0:
                     _prepare(connection)
         except (OSError, sqlite3.Error) as error:
-            raise SandboxError(f"{path}: cannot hold a sandbox ({error}); name a file of its own") from error
+            raise SandboxError("store", place=str(path), problem=str(error)) from error
 
     @contextmanager
     def reading(self) -> Iterator[State]:

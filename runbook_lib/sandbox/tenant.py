@@ -231,7 +231,7 @@ def _split(profile: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     Profile.of(settings)
     rules = profile.get("faults", [])
     if not isinstance(rules, list):
-        raise SandboxError("profile.faults: must be a list of rules")
+        raise SandboxError("rules", place="profile.faults")
     return settings, [Fault.of(rule) for rule in rules]
 
 

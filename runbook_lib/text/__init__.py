@@ -20,6 +20,7 @@ __all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "exists", "ids", "inert", "plain", "
 
 DEFAULT_LANGUAGE = "en"
 LANGUAGES = ("en", "es")
+_FORMS: dict[Any, str] = {0: "none", 1: "one"}
 
 
 @cache
@@ -54,14 +55,15 @@ def exists(message: str, language: str = DEFAULT_LANGUAGE) -> bool:
 
 def say(message: str, language: str = DEFAULT_LANGUAGE, /, **facts: Any) -> str:
     """
-    Render the sentence *message*; where it has a form for one (`<message>.one`) and fact `count` is 1, that form.
+    Render the sentence *message*; where it has a form for one or for none (`<message>.one`, `<message>.none`) and fact
+    `count` is 1 or 0, that form.
 
     Raises:
         KeyError: the id, or a fact that the template names, is missing: a defect of the caller.
     """
     known = _catalogue(language)
-    one = f"{message}.one"
-    template = known[one if facts.get("count") == 1 and one in known else message]
+    form = f"{message}.{_FORMS.get(facts.get('count'), '')}"
+    template = known[form if form in known else message]
     words = _words(language)
     if not words.keys().isdisjoint(facts):
         facts |= {name: words[name].get(str(facts[name]), facts[name]) for name in words.keys() & facts.keys()}

@@ -31,8 +31,9 @@ def check_plan(plan: Plan, session: Session) -> None:
     if (plan.target, plan.copy_of) == (here.mark, here.copy_of):
         return
     if plan.copy_of is None or not here.is_origin(plan.copy_of):
-        planned = plan.target if plan.copy_of is None else f"{plan.target}, a copy of {plan.copy_of.mark}"
-        raise PlanRefused("plan_target", planned=planned, found=here.mark)
+        if plan.copy_of is None:
+            raise PlanRefused("plan_target", planned=plan.target, found=here.mark)
+        raise PlanRefused("plan_target_copy", planned=plan.target, mark=plan.copy_of.mark, found=here.mark)
     for change in plan.changes:
         if subscription_of(change.target) not in plan.copy_of.subscriptions:
             raise PlanRefused("plan_uncopied", resource=change.target)
@@ -96,7 +97,7 @@ def _check_world(observed: Inventory, step: Step, broken: Mapping[str, str]) -> 
             field=first.field or "existence",
             expected=first.expected,
             found=first.found,
-            more=len(differences) - 1,
+            count=len(differences) - 1,
         )
 
 

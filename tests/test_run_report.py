@@ -13,7 +13,7 @@ import pytest
 from sealed import edit, made
 
 from runbook_lib.conclusion import close
-from runbook_lib.evidence import read_json, verify
+from runbook_lib.evidence import ATTESTATION, read_json, verify
 from runbook_lib.folder import RunFolder
 from runbook_lib.render import MOST_ROWS
 
@@ -95,6 +95,7 @@ def again(folder: Path, change: Any) -> Page:
     Make the report once more, of a changed outcome.
     """
     edit(folder / "outcome.json", change)
+    (folder / ATTESTATION).unlink()
     close(RunFolder(folder))
     return page(folder)
 

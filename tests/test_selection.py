@@ -64,7 +64,7 @@ def test_an_estate_without_vms_is_an_error() -> None:
     """
     There is nothing to prepare.
     """
-    with pytest.raises(InvalidParameters, match="selects none of 0 VMs"):
+    with pytest.raises(InvalidParameters, match="There is no VM"):
         chosen(world=inventory(provider()))
 
 

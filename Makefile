@@ -20,7 +20,7 @@ run: $(VENV)/run.stamp
 
 # Everything that needs nothing but Python.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto -m "not e2e and not clients and not faults and not binder and not commands" tests
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not e2e and not clients and not faults and not binder and not commands" tests
 
 lab: $(VENV)/run.stamp
 	JUPYTER_CONFIG_PATH=$(CURDIR)/jupyter $(BIN)/jupyter lab notebooks/00_start.ipynb

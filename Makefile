@@ -64,7 +64,7 @@ clients: $(VENV)/dev.stamp $(JS) $(OLDER)/older.stamp
 
 # Every ARM call of the job meets every fault; with the recorded bodies of errors where RUNBOOK_REFERENCE has them.
 faults: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -n auto -m faults tests/faults
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m faults tests/faults
 
 # What goes through the Azure SDKs, against the lowest versions that pyproject.toml allows and the newest that there are:
 # reading, planning and applying, copies, rights, and the sandbox's transport.
@@ -77,12 +77,12 @@ versions: $(VENV)/azure-lowest.stamp
 		$$(sed -n 's/^ *"\(azure-[a-z-]*\)>=.*/\1/p' pyproject.toml)
 	for each in lowest newest; do \
 		echo "Azure SDKs, $$each:"; (cd $(VENV)/azure-$$each && ls -d azure_*.dist-info); \
-		PYTHONPATH=$(CURDIR)/$(VENV)/azure-$$each:$(CURDIR) $(BIN)/python -m pytest -q -n auto $(SDK_TESTS) || exit 1; \
+		PYTHONPATH=$(CURDIR)/$(VENV)/azure-$$each:$(CURDIR) $(BIN)/python -m pytest -q -n auto --dist worksteal $(SDK_TESTS) || exit 1; \
 	done
 
 # Whole commands as people, pipelines and fleets start them: each is a process of its own, with a kernel.
 commands: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto -m commands tests
+	$(BIN)/python -m pytest -n auto --dist worksteal -m commands tests
 
 # What things cost, as ratios measured in one run; exits with 1 when a target is missed.
 bench: $(VENV)/dev.stamp

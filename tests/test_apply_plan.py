@@ -42,6 +42,7 @@ def _saved(run: Run, name: str = "plan.json") -> Path:
     return run.folder.path / name
 
 
+@pytest.mark.commands
 def test_a_plan_is_applied_and_applied_again_it_adopts_everything(contoso: Sandbox, tmp_path: Path) -> None:
     """
     The run folder of a plan-only run will do; each application is a run of its own, sealed, with the plan as given.
@@ -190,6 +191,7 @@ def test_a_plan_that_is_not_there_is_a_parameter_error(tmp_path: Path) -> None:
     assert "there is no plan" in missing.stderr
 
 
+@pytest.mark.commands
 def test_a_plan_is_applied_to_the_sandbox_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A rehearsal on a copy of an estate goes on there, and so does the run that applied it.
@@ -205,6 +207,7 @@ def test_a_plan_is_applied_to_the_sandbox_of_its_run(tmp_path: Path, monkeypatch
     own.close()
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("copied", [True, False])
 def test_a_rehearsal_that_was_moved_is_applied_nowhere_else(contoso: Sandbox, tmp_path: Path, *, copied: bool) -> None:
     """
@@ -230,6 +233,7 @@ def test_a_rehearsal_that_was_moved_is_applied_nowhere_else(contoso: Sandbox, tm
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("link", [True, False])
 def test_a_prepared_pointer_is_not_written_through(contoso: Sandbox, tmp_path: Path, *, link: bool) -> None:
     """
@@ -248,6 +252,7 @@ def test_a_prepared_pointer_is_not_written_through(contoso: Sandbox, tmp_path: P
     assert {"mine"} == {path.read_text() for path in (mine, pointer)}
 
 
+@pytest.mark.commands
 def test_a_run_on_the_sandbox_of_another_goes_on_there_alone(contoso: Sandbox, tmp_path: Path) -> None:
     """
     It is refused where that is gone.

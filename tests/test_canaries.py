@@ -60,6 +60,7 @@ def estate_with_canaries(sandbox: Sandbox) -> None:
     sandbox.load(dataclasses.replace(estate, resources=tuple(resources), status=status))
 
 
+@pytest.mark.commands
 def test_a_secret_gets_into_no_file_and_on_no_screen(
     contoso: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

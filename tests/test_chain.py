@@ -31,6 +31,8 @@ from runbook_lib.text.service_errors import service_errors
 REPOSITORY = Path(__file__).parents[1]
 NOTEBOOK_FOLDER = REPOSITORY / "notebooks"
 
+pytestmark = pytest.mark.commands
+
 
 def _runbook(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments), catch_exceptions=False)

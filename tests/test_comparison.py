@@ -181,6 +181,7 @@ def _runbook(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
+@pytest.mark.commands
 def test_the_command_compares_two_run_folders(contoso: Sandbox, tmp_path: Path, make_run: RunMaker) -> None:
     """
     A plan-only run before and an applied one after: what came to be is told, exit code 0.

@@ -204,6 +204,7 @@ def test_a_younger_release_than_any_list_has_is_supported(judged: Judge, sku: st
 # --- what only plans writes nothing (Ansible) ----------------------------------------------------------------------
 
 
+@pytest.mark.commands
 def test_a_run_that_only_plans_sends_no_write(contoso: Sandbox, tmp_path: Path) -> None:
     """
     Every notebook, with the default of `apply`; the same run with it does write.

@@ -85,6 +85,9 @@ def _abandon() -> None:
     The next such call would take them up again, on closed sockets, and asyncio would print their tracebacks.
     """
     loop = ensure_event_loop()
+    if loop.is_running():
+        # It is somebody else's, as are its tasks: the calls run in a thread then.
+        return
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()

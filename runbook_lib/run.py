@@ -21,7 +21,7 @@ from runbook_lib.events import Event
 from runbook_lib.evidence import UNFINISHED
 from runbook_lib.folder import GIVEN, NOTEBOOKS, interactive, new_folder, open_folder, opened_language
 from runbook_lib.offering import offers
-from runbook_lib.parameters import NAMES, Parameters, build, schema
+from runbook_lib.parameters import NAMES, SIGNING_IN, Parameters, build, schema
 from runbook_lib.plan import Difference, compare, is_done, is_gone, project
 from runbook_lib.records import Plan, Policy, Status, Step, VirtualMachine, digest, key
 from runbook_lib.render import pictures
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "open_run"]
 
 # Parameters that decide who reads, and where; which VMs the run is about; and what of them has to be read.
-_SIGNING_IN = {"target", "sign_in", "tenant_id", "cloud"}
+_SIGNING_IN = {"target", *SIGNING_IN}
 _SELECTED = {"subscription_ids", "vm_selector", "location", "vault_subscription", "accept_risk"}
 _SELECTING = _SELECTED - {"accept_risk"}
 
@@ -269,8 +269,10 @@ class Run(Views):
         values = self.asked.as_dict()
         told = {name: self._worded(name, values[name]) for name in form.names}
         table = render.parameter_values(told, self.asked.language, only=form.names)
-        said = self._say("say.chosen", count=len(self.chosen), all=len(self.inventory.vms))
-        return render.Stack([*([self.mark] if changed & _SIGNING_IN else []), table, render.Lines([said])])
+        said = [self._say("say.selects", count=len(self.chosen), all=len(self.inventory.vms))]
+        if changed and interactive():
+            said.append(self._say("say.older_choice"))
+        return render.Stack([*([self.mark] if changed & _SIGNING_IN else []), table, render.Lines([" ".join(said)])])
 
     def _sign_in(self, *, another: bool) -> None:
         """
@@ -348,16 +350,9 @@ class Run(Views):
         finally:
             # Also after drift: the next plan must be made on the world as it is.
             self.read_again()
-        language = self.asked.language
-        # They end in no order; the plan has one.
-        places = {change.sha256: place for place, change in enumerate(step.changes)}
-        told = [
-            (each.change, each.outcome, render.failure(each.code, each.message, language))
-            for each in sorted(ended, key=lambda each: places[each.change.sha256])
-        ]
-        table = self._cut("results", render.results(self._number, told, language))
         raise_failed(ended, self.asked.language)
-        return table if self.folder.chained else render.Stack([table, render.Lines([self._say("say.older")])])
+        older = [render.Lines([self._say("say.older")])] if interactive() else []
+        return render.Stack([self._made(), *older])
 
     def _unapproved(self) -> render.Shown:
         """
@@ -365,18 +360,23 @@ class Run(Views):
         """
         if self.folder.chained and self.folder.applies:
             return render.Lines([self._say("say.applied_later")])
+        made, left = self._made(), self._counted(self._number)[2]
+        if not made.rows:
+            return render.Lines([self._say("say.planned_only" if left else "say.nothing_to_do")])
+        said = self._say("say.planned_more", count=left) if left else self._say("say.nothing_left", step=self._number)
+        return render.Stack([made, render.Lines([said])])
+
+    def _made(self) -> render.Table:
+        """
+        Show what was tried in this step, in the plan's order, and how it ended.
+        """
         language, results, saved = self.asked.language, self.folder.results(), self.folder.plan()
         told = [
             (change, entry["outcome"], render.failure(entry.get("code", ""), entry.get("message", ""), language))
             for change in (saved.step(self._number).changes if saved else ())
             if (entry := results.get(change.sha256))
         ]
-        left = self._counted(self._number)[2]
-        if not told:
-            return render.Lines([self._say("say.planned_only" if left else "say.nothing_to_do")])
-        said = self._say("say.planned_more", count=left) if left else self._say("say.nothing_left", step=self._number)
-        table = self._cut("results", render.results(self._number, told, language))
-        return render.Stack([table, render.Lines([said])])
+        return self._cut("results", render.results(self._number, told, language))
 
     def _refuse_stale(self) -> None:
         """

@@ -397,6 +397,28 @@ def test_a_target_that_refuses_the_caller_leaves_everything_as_it_was(
     assert 1 == len(run.readiness().frame)
 
 
+def test_only_who_sits_before_the_screen_is_told_to_run_cells_again(
+    make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    And only after something changed: what a job executes from top to bottom is never older than what stands above it.
+    """
+    job = make_run(vm_selector="name:bi01")
+    job.arrive("01_create_vault")
+    form = job.form("vault_name")
+    form.controls["vault_name"].value = "rsv-other-{location}"
+    told = job.choose(form).text() + job.apply(ticked(_seen(job))).text()
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/02_storage_replication.ipynb")
+    walk = make_run(vm_selector="name:bi01")
+    walk.arrive("02_storage_replication")
+    form = walk.form("redundancy")
+    unchanged = walk.choose(form).text()
+    form.controls["redundancy"].value = "LocallyRedundant"
+
+    assert "older than" not in told + unchanged
+    assert "older than this choice" in walk.choose(form).text()
+
+
 def test_two_jobs_without_a_named_folder_share_nothing(contoso: Sandbox) -> None:
     """
     Outside JupyterLab an unnamed run is always a new one: nobody inherits another job's values by accident.

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_cases import decide
 
-from runbook_lib.arm import shapes
+from runbook_lib.arm import networks
 from runbook_lib.checks.network import Decision, groups_of
 from runbook_lib.records import IpConfiguration, SecurityGroup, SecurityRule
 
@@ -390,7 +390,7 @@ def test_a_rule_is_read_in_any_of_its_forms(given_: dict[str, object], access: s
         "properties": {"securityRules": [{"name": "r", "properties": usual | given_}]},
     }
 
-    assert access == decide(shapes.security_group(row), ("10.0.0.4",), "Storage", HOME, 443).access
+    assert access == decide(networks.security_group(row), ("10.0.0.4",), "Storage", HOME, 443).access
 
 
 # --- which NSGs a packet meets ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from builders import HOME
 
-from runbook_lib.arm import shapes
+from runbook_lib.arm import networks
 from runbook_lib.arm.effective import effective
 from runbook_lib.checks.network import TAGS, Packet, next_hop, outbound
 from runbook_lib.records import SecurityGroup, key
@@ -72,7 +72,7 @@ def read_raw(group: dict[str, Any]) -> SecurityGroup:
     Read an effective NSG in its raw form, without the default rules: these the evaluator adds by itself.
     """
     rules = [raw(row) for row in group["effectiveSecurityRules"] if not row["name"].startswith("defaultSecurityRules")]
-    return shapes.security_group(group["networkSecurityGroup"] | {"properties": {"securityRules": rules}})
+    return networks.security_group(group["networkSecurityGroup"] | {"properties": {"securityRules": rules}})
 
 
 def turned(group: SecurityGroup) -> SecurityGroup:
@@ -154,7 +154,7 @@ def test_an_nsg_that_was_recorded_in_both_forms_decides_alike() -> None:
     for row, group in both:
         found = effective({"value": [group]}, {})
         for packet in grid(found.space):
-            assert outbound(shapes.security_group(row), [packet]) == outbound(found.groups[0], [packet])
+            assert outbound(networks.security_group(row), [packet]) == outbound(found.groups[0], [packet])
 
 
 def test_the_default_rules_of_every_recorded_nsg_are_ours() -> None:
@@ -165,11 +165,11 @@ def test_the_default_rules_of_every_recorded_nsg_are_ours() -> None:
     listed = [
         row["properties"]["defaultSecurityRules"] for row in rows if row["properties"].get("defaultSecurityRules")
     ]
-    empty = shapes.security_group({"id": "/nsg", "properties": {}})
+    empty = networks.security_group({"id": "/nsg", "properties": {}})
 
     assert len(listed) >= 80
     for rules in listed:
-        group = shapes.security_group({"id": "/nsg", "properties": {"securityRules": rules}})
+        group = networks.security_group({"id": "/nsg", "properties": {"securityRules": rules}})
         # Every seventh: with it each sender, receiver, port and protocol is met.
         packets = list(grid(("10.0.0.0/16",)))[::7]
 

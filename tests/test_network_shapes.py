@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.arm import shapes
+from runbook_lib.arm import networks
 from runbook_lib.records import LoadBalancer, SecurityRule, Subnet
 
 NETWORK = "/subscriptions/S/resourceGroups/RG/providers/Microsoft.Network"
@@ -28,7 +28,7 @@ def test_an_ip_configuration_names_groups_and_pools() -> None:
         "publicIPAddress": None,
     }
     row = {"id": f"{NETWORK}/networkInterfaces/n", "properties": {"ipConfigurations": [{"properties": properties}]}}
-    (read,) = shapes.network_interface(row).ip_configurations
+    (read,) = networks.network_interface(row).ip_configurations
 
     assert ((ASG,), (POOL,), (SSH,), "") == (
         read.asg_ids,
@@ -54,7 +54,7 @@ def test_a_nat_gateway_needs_an_address_to_let_anything_out(properties: dict[str
     """
     row = {"id": f"{NETWORK}/natGateways/n", "location": "West Europe", "properties": properties}
 
-    assert addressed == shapes.nat_gateway(row).addressed
+    assert addressed == networks.nat_gateway(row).addressed
 
 
 def rule(**properties: Any) -> SecurityRule:
@@ -62,7 +62,7 @@ def rule(**properties: Any) -> SecurityRule:
     The one rule of an NSG.
     """
     row = {"id": f"{NETWORK}/networkSecurityGroups/n", "properties": {"securityRules": [{"properties": properties}]}}
-    (read,) = shapes.security_group(row).rules
+    (read,) = networks.security_group(row).rules
     return read
 
 
@@ -93,7 +93,7 @@ def subnet(network: dict[str, Any] | None = None, **properties: Any) -> Subnet:
     """
     own = {"id": f"{NETWORK}/virtualNetworks/v/subnets/s", "name": "s", "properties": properties}
     others = (network or {}).pop("others", [])
-    (read, *_) = shapes.subnets({"properties": {"subnets": [own, *others]} | (network or {})})
+    (read, *_) = networks.subnets({"properties": {"subnets": [own, *others]} | (network or {})})
     return read
 
 
@@ -182,7 +182,7 @@ def test_routes_of_a_gateway_are_propagated_unless_that_is_off(given: dict[str, 
     """
     The member is absent in old answers.
     """
-    assert expected is shapes.route_table({"id": "/t", "properties": given}).bgp_propagation
+    assert expected is networks.route_table({"id": "/t", "properties": given}).bgp_propagation
 
 
 FRONTEND = [{"properties": {"publicIPAddress": {"id": "/ip"}}}]
@@ -193,7 +193,7 @@ def balancer(sku: str = "Standard", **properties: Any) -> LoadBalancer:
     A load balancer with one pool.
     """
     row = {"id": f"{NETWORK}/loadBalancers/lb", "location": "West Europe", "properties": properties}
-    return shapes.load_balancer(row | ({"sku": {"name": sku}} if sku else {}))
+    return networks.load_balancer(row | ({"sku": {"name": sku}} if sku else {}))
 
 
 def test_a_load_balancer_is_public_by_a_frontend_with_a_public_address() -> None:

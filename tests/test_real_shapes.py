@@ -13,7 +13,7 @@ import pytest
 from recorded.feeding import READERS, Fed, error_fed, fed, feed
 from recorded.replay import REFERENCE, cited, path_of, replayed
 
-from runbook_lib.arm import machines, shapes
+from runbook_lib.arm import machines, networks, shapes
 from runbook_lib.arm.apply.operations import begun
 from runbook_lib.arm.effective import effective
 from runbook_lib.arm.pipeline import public_url
@@ -83,7 +83,7 @@ def nsg(place: str) -> Any:
     """
     Read a recorded NSG.
     """
-    return shapes.security_group(rows(place)[0])
+    return networks.security_group(rows(place)[0])
 
 
 def rules(place: str) -> Any:
@@ -201,12 +201,12 @@ CASES: dict[str, tuple[Callable[[], Any], Any]] = {
         [("10.0.0.0/16", ""), ("0.0.0.0/0", "")],
     ),
     "ipv6-has-no-address": (
-        lambda: [each.private_ip for each in shapes.network_interface(rows("nic_list#3")[0]).ip_configurations],
+        lambda: [each.private_ip for each in networks.network_interface(rows("nic_list#3")[0]).ip_configurations],
         ["10.0.0.4", ""],
     ),
-    "unattached-nic": (lambda: shapes.network_interface(rows("nic_list#3")[0]).vm_id, ""),
+    "unattached-nic": (lambda: networks.network_interface(rows("nic_list#3")[0]).vm_id, ""),
     "dynamic-address-of-a-vm-that-is-off": (
-        lambda: {shapes.public_ip(row).address for row in rows("public_ip#5")[:3]},
+        lambda: {networks.public_ip(row).address for row in rows("public_ip#5")[:3]},
         {""},
     ),
     "service-tags-of-one-region": (

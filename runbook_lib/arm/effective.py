@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from runbook_lib.arm.networks import security_rule
 from runbook_lib.arm.session import ArmError, Session
-from runbook_lib.arm.shapes import security_rule
 from runbook_lib.arm.wire import Json, as_list, as_object, as_text, id_of, name_of
 from runbook_lib.checks.network import (
     MOST,

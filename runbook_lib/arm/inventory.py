@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from runbook_lib.arm import machines, shapes
+from runbook_lib.arm import machines, networks, shapes
 from runbook_lib.arm.servicetags import service_tags_list, service_tags_path
 from runbook_lib.arm.session import ArmError
 from runbook_lib.arm.wire import Json, as_text, properties_of
@@ -253,13 +253,13 @@ def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict
     if not vms:
         # What is left is of no account without VMs: each has its own in its own subscription.
         return found
-    nics = lists("Microsoft.Network/networkInterfaces", "network", shapes.network_interface)
+    nics = lists("Microsoft.Network/networkInterfaces", "network", networks.network_interface)
     subnets = _read_subnets(reader, scope)
     found |= {
         "nics": nics,
-        "nsgs": lists(NSGS, "network", shapes.security_group),
+        "nsgs": lists(NSGS, "network", networks.security_group),
         "subnets": subnets,
-        "route_tables": lists("Microsoft.Network/routeTables", "network", shapes.route_table),
+        "route_tables": lists("Microsoft.Network/routeTables", "network", networks.route_table),
     }
     # These only where something refers to them.
     addresses = [each for nic in nics.values() for each in nic.ip_configurations]
@@ -268,11 +268,11 @@ def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict
         # Others, such as those that restores leave behind, are looked up by nobody.
         found["disks"] = {each: disk for each, disk in disks.items() if each in attached}
     if any(each.public_ip_id for each in addresses):
-        found["public_ips"] = lists("Microsoft.Network/publicIPAddresses", "network", shapes.public_ip)
+        found["public_ips"] = lists("Microsoft.Network/publicIPAddresses", "network", networks.public_ip)
     if any(each.backend_pool_ids for each in addresses):
-        found["load_balancers"] = lists("Microsoft.Network/loadBalancers", "network", shapes.load_balancer)
+        found["load_balancers"] = lists("Microsoft.Network/loadBalancers", "network", networks.load_balancer)
     if any(subnet.nat_gateway_id for subnet in subnets.values()):
-        found["nat_gateways"] = lists(NAT_GATEWAYS, "network", shapes.nat_gateway)
+        found["nat_gateways"] = lists(NAT_GATEWAYS, "network", networks.nat_gateway)
     return found
 
 
@@ -297,7 +297,7 @@ def _read_subnets(reader: _Reader, scope: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def take(row: Json) -> None:
-        for subnet in shapes.subnets(row):
+        for subnet in networks.subnets(row):
             found[key(subnet.id)] = subnet
 
     return found if reader.each(scope, what, f"{scope}/providers/{what}", "network", take) else {}

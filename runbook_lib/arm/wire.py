@@ -25,6 +25,7 @@ __all__ = [
     "located",
     "name_of",
     "properties_of",
+    "state_of",
 ]
 
 Json = dict[str, Any]
@@ -63,6 +64,13 @@ def properties_of(row: Json) -> Json:
     Return the `properties` of a resource.
     """
     return as_object(row.get("properties"))
+
+
+def state_of(properties: Json) -> str:
+    """
+    Return how far the service is with what it was asked to make, in small letters.
+    """
+    return as_text(properties.get("provisioningState")).lower()
 
 
 def id_of(value: Any) -> str:

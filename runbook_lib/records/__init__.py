@@ -1,14 +1,13 @@
 """
 What the runbook knows: frozen records and their JSON form. Imports nothing of the package.
 
-`base`, `arm`, `machines` and `network` hold what is read from Azure Resource Manager, `flow` what the runbook makes of
-it, `codec` the JSON form of both. An ARM id is compared without case, so every mapping is keyed by `key(id)`; the id as
-read is kept for display.
+`base`, `arm`, `machines`, `network` and `inventory` hold what is read from Azure Resource Manager, `flow` what the
+runbook makes of it, `codec` the JSON form of both. An ARM id is compared without case, so every mapping is keyed by
+`key(id)`; the id as read is kept for display.
 """
 
 from runbook_lib.records.arm import (
     BackupJob,
-    Inventory,
     Location,
     Lock,
     Origin,
@@ -25,6 +24,7 @@ from runbook_lib.records.base import Resource, id_part, key, resource_group_of, 
 from runbook_lib.records.codec import decode, digest, encode, material, opened
 from runbook_lib.records.collector import without_collector
 from runbook_lib.records.flow import Change, Finding, Plan, Status, Step, Verdict, VmVerdict
+from runbook_lib.records.inventory import Inventory
 from runbook_lib.records.machines import (
     Agent,
     Disk,

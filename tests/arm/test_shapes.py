@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.arm import shapes
+from runbook_lib.arm import networks, shapes
 
 ID = "/subscriptions/S/resourceGroups/RG/providers"
 VM = f"{ID}/Microsoft.Compute/virtualMachines/vm1"
@@ -19,7 +19,7 @@ def test_a_rule_has_singular_and_plural_forms_and_both_count() -> None:
     """
     The other form is absent, empty or filled.
     """
-    group = shapes.security_group(
+    group = networks.security_group(
         {
             "id": f"{ID}/Microsoft.Network/networkSecurityGroups/n",
             "properties": {
@@ -58,7 +58,7 @@ def test_a_group_without_rules_has_none() -> None:
     """
     `securityRules` can be absent.
     """
-    assert () == shapes.security_group({"id": "/subscriptions/S/x", "properties": {}}).rules
+    assert () == networks.security_group({"id": "/subscriptions/S/x", "properties": {}}).rules
 
 
 def test_policies_for_other_workloads_are_left_out() -> None:
@@ -148,7 +148,7 @@ def test_an_ipv6_configuration_has_no_private_address() -> None:
     """
     Absent members of a network interface are empty, not errors.
     """
-    nic = shapes.network_interface({"id": "/x", "properties": {"ipConfigurations": [{"properties": {}}, {}]}})
+    nic = networks.network_interface({"id": "/x", "properties": {"ipConfigurations": [{"properties": {}}, {}]}})
 
     assert ["", ""] == [each.private_ip for each in nic.ip_configurations]
     assert not nic.primary

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from azure.core.exceptions import HttpResponseError
 from recorded.replay import Exchange, chains, path_of, replayed, singles
 
-from runbook_lib.arm import machines, shapes
+from runbook_lib.arm import machines, networks, shapes
 from runbook_lib.arm.apply.operations import Operation, OperationFailed, ask, begun
 from runbook_lib.arm.apply.writers import WRITERS
 from runbook_lib.arm.effective import effective
@@ -100,16 +100,16 @@ READERS: dict[str, Reader] = {
     "microsoft.compute/virtualmachines/instanceview": lambda row: machines.with_instance_view(
         machines.virtual_machine({"id": "/vm"}), row
     ),
-    f"{_NET}/loadbalancers": shapes.load_balancer,
-    f"{_NET}/natgateways": shapes.nat_gateway,
-    f"{_NET}/networkinterfaces": shapes.network_interface,
-    f"{_NET}/networksecuritygroups": shapes.security_group,
-    f"{_NET}/networksecuritygroups/securityrules": _inside("securityRules", shapes.security_group),
-    f"{_NET}/publicipaddresses": shapes.public_ip,
-    f"{_NET}/routetables": shapes.route_table,
-    f"{_NET}/routetables/routes": _inside("routes", shapes.route_table),
-    f"{_NET}/virtualnetworks": lambda row: list(shapes.subnets(row)),
-    f"{_NET}/virtualnetworks/subnets": _inside("subnets", lambda row: list(shapes.subnets(row))),
+    f"{_NET}/loadbalancers": networks.load_balancer,
+    f"{_NET}/natgateways": networks.nat_gateway,
+    f"{_NET}/networkinterfaces": networks.network_interface,
+    f"{_NET}/networksecuritygroups": networks.security_group,
+    f"{_NET}/networksecuritygroups/securityrules": _inside("securityRules", networks.security_group),
+    f"{_NET}/publicipaddresses": networks.public_ip,
+    f"{_NET}/routetables": networks.route_table,
+    f"{_NET}/routetables/routes": _inside("routes", networks.route_table),
+    f"{_NET}/virtualnetworks": lambda row: list(networks.subnets(row)),
+    f"{_NET}/virtualnetworks/subnets": _inside("subnets", lambda row: list(networks.subnets(row))),
     _RS: _vault,
     f"{_RS}/backupfabrics/protectioncontainers/protecteditems": shapes.protected_item,
     f"{_RS}/backupjobs": shapes.backup_job,

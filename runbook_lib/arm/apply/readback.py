@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from runbook_lib.arm import shapes
+from runbook_lib.arm import networks, shapes
 from runbook_lib.arm.apply.operations import is_broken, is_running
 from runbook_lib.arm.inventory import API_VERSIONS
 from runbook_lib.arm.session import ArmError, Session
@@ -126,7 +126,7 @@ def _item(_: Session, __: Inventory, change: Change, row: Json) -> Resource | No
 
 
 def _security_group(_: Session, __: Inventory, ___: Change, row: Json) -> Resource:
-    return shapes.security_group(row)
+    return networks.security_group(row)
 
 
 _Reader = Callable[[Session, Inventory, Change, Json], Resource | None]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runbook_lib import evidence
-from runbook_lib.arm.session import sandbox_path, sandbox_state
+from runbook_lib.arm.opening import sandbox_path, sandbox_state
 from runbook_lib.chain import ChainResult, run_chain
 from runbook_lib.errors import BrokenEvidence, Drift, InvalidParameters, PlanRefused, SignInError, WriteFailed
 from runbook_lib.events import Event

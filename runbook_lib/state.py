@@ -9,7 +9,8 @@ from typing import Any
 
 from runbook_lib import checks, ui
 from runbook_lib.arm.inventory import read_inventory
-from runbook_lib.arm.session import Session, open_session
+from runbook_lib.arm.opening import open_session
+from runbook_lib.arm.session import Session
 from runbook_lib.arm.signin import Asked
 from runbook_lib.conclusion import verdicts_of
 from runbook_lib.errors import RunbookError

@@ -14,7 +14,8 @@ from sealed import made
 from signing import KeyFiles, key_files
 from support import RunMaker
 
-from runbook_lib.arm.session import Session, open_session
+from runbook_lib.arm.opening import open_session
+from runbook_lib.arm.session import Session
 from runbook_lib.evidence import seal, signer
 from runbook_lib.folder import SUPERVISED, RunFolder
 from runbook_lib.journal import Journal

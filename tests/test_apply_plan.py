@@ -16,7 +16,7 @@ from builders import DAY
 from click.testing import CliRunner, Result
 from support import writes
 
-from runbook_lib.arm.session import open_session
+from runbook_lib.arm.opening import open_session
 from runbook_lib.cli import main
 from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.journal import Journal

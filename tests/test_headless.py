@@ -24,7 +24,7 @@ from papermill.cli import papermill
 from support import writes
 
 from runbook_lib.arm.limiter import Limiter
-from runbook_lib.arm.session import sandbox_state
+from runbook_lib.arm.opening import sandbox_state
 from runbook_lib.cli import main
 from runbook_lib.errors import WriteFailed
 from runbook_lib.events import Event

@@ -59,7 +59,7 @@ GATES = {
     "PIL": ("render.pictures",),
     "click": ("cli",),
     "distributed": ("fleet",),
-    "runbook_lib.sandbox": ("arm.session", "cli", "sandbox"),
+    "runbook_lib.sandbox": ("arm.opening", "cli", "sandbox"),
 }
 PURE = (
     "text",

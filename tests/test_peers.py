@@ -21,7 +21,7 @@ from support import RunMaker, writes
 
 from runbook_lib import checks, cli
 from runbook_lib.arm.inventory import read_inventory
-from runbook_lib.arm.session import open_session
+from runbook_lib.arm.opening import open_session
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters, build

@@ -27,8 +27,10 @@ from support import RunMaker, writes
 from runbook_lib import checks
 from runbook_lib.arm.apply import check_plan
 from runbook_lib.arm.inventory import read_inventory
-from runbook_lib.arm.session import Session, open_session
-from runbook_lib.arm.snapshot import LEFT_OUT, read_snapshot, scrubbed
+from runbook_lib.arm.opening import open_session
+from runbook_lib.arm.scrub import scrubbed
+from runbook_lib.arm.session import Session
+from runbook_lib.arm.snapshot import LEFT_OUT, read_snapshot
 from runbook_lib.cli import main
 from runbook_lib.cli.snapshot import estate_of
 from runbook_lib.errors import PlanRefused
@@ -834,7 +836,7 @@ def test_a_plan_for_an_invented_estate_is_refused_before_anybody_signs_in(
     """
     There is no credential here, and nobody is told so: signing in would not help.
     """
-    monkeypatch.setattr("runbook_lib.arm.session.SignIn", None)
+    monkeypatch.setattr("runbook_lib.arm.opening.SignIn", None)
     _runbook("run", "-p", "vm_selector", "name:hr01", "--out", str(tmp_path / "r"))
     result = _runbook("apply", str(tmp_path / "r"), "--target", "azure", "--out", str(tmp_path / "a"))
 

@@ -235,7 +235,7 @@ def _rehearsed(result: ChainResult, own: Path | None, asked: Parameters) -> list
     """
     Say what applying the plan to the original takes, where the run's own sandbox is a copy of one.
     """
-    from runbook_lib.arm.session import copied_by, sandbox_state
+    from runbook_lib.arm.opening import copied_by, sandbox_state
     from runbook_lib.folder import RunFolder
     from runbook_lib.rehearsal import estimate, lines
     from runbook_lib.render import planned

@@ -38,7 +38,7 @@ def sandbox_serve(port: int | None, file: Path | None, **options: Any) -> int:
 
     What the options set stays with the sandbox until it is reset or loaded; docs/sandbox.md tells what there is.
     """
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
+    from runbook_lib.arm.opening import sandbox_path, sandbox_state
     from runbook_lib.sandbox import SandboxError, read_profile
     from runbook_lib.sandbox.server import serve
 
@@ -62,7 +62,7 @@ def sandbox_reset() -> int:
     """
     Put the example estate back.
     """
-    from runbook_lib.arm.session import DEFAULT_ESTATE
+    from runbook_lib.arm.opening import DEFAULT_ESTATE
 
     return _load(DEFAULT_ESTATE)
 
@@ -78,7 +78,7 @@ def sandbox_load(source: str) -> int:
 
 
 def _load(source: str) -> int:
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
+    from runbook_lib.arm.opening import sandbox_path, sandbox_state
 
     opened = sandbox_state(sandbox_path(), source)
     click.echo(json.dumps(opened.status(), indent=1, default=str))
@@ -92,7 +92,7 @@ def sandbox_status() -> int:
     """
     Say where its state is and what it holds.
     """
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
+    from runbook_lib.arm.opening import sandbox_path, sandbox_state
 
     opened = sandbox_state(sandbox_path())
     click.echo(json.dumps(opened.status(), indent=1, default=str))

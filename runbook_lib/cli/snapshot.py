@@ -70,7 +70,7 @@ def _journal(file: Path) -> Path:
 
 
 def _read(file: Path, asked: Parameters) -> Snapshot:
-    from runbook_lib.arm.session import open_session
+    from runbook_lib.arm.opening import open_session
     from runbook_lib.arm.signin import Asked
     from runbook_lib.arm.snapshot import read_snapshot
     from runbook_lib.folder import state_path

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from azure.core.rest import HttpRequest
 
+from runbook_lib.arm.opening import open_session
 from runbook_lib.arm.pipeline import ForeignHost, public_url
-from runbook_lib.arm.session import ArmError, Session, open_session, pause_of
+from runbook_lib.arm.session import ArmError, Session, pause_of
 from runbook_lib.errors import InvalidParameters, ReadOnlyViolation, SignInError
 from runbook_lib.journal import Journal
 from runbook_lib.sandbox import Fault, Sandbox
@@ -341,7 +342,7 @@ def test_an_unreadable_estate_is_a_parameter_error(tmp_path: Path, monkeypatch: 
     broken = tmp_path / "estate.json"
     broken.write_text("{")
     monkeypatch.setenv("RUNBOOK_SANDBOX", str(tmp_path / "new.sqlite"))
-    from runbook_lib.arm.session import sandbox_path, sandbox_state
+    from runbook_lib.arm.opening import sandbox_path, sandbox_state
 
     with pytest.raises(InvalidParameters) as caught:
         sandbox_state(sandbox_path(), str(broken))

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from entra import CLIENT, SECRET, TENANT, UPN, Entra, entra, token
 
-from runbook_lib.arm.session import ArmError, Session, open_session
+from runbook_lib.arm.opening import open_session
+from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.arm.signin import AUDIENCE, ENDPOINT, Asked, cloud_of
 from runbook_lib.errors import InvalidParameters, SignInError
 from runbook_lib.journal import Journal

@@ -25,7 +25,7 @@ from bench.estate import SEED, subscriptions_of, write_sandbox
 from bench.figures import Figure, report
 
 from runbook_lib.arm.inventory import read_inventory
-from runbook_lib.arm.session import open_session
+from runbook_lib.arm.opening import open_session
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
 from runbook_lib.sandbox import Sandbox

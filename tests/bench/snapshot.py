@@ -18,7 +18,7 @@ from bench.figures import Figure, report
 from click.testing import CliRunner
 
 from runbook_lib.arm.inventory import read_inventory
-from runbook_lib.arm.session import open_session
+from runbook_lib.arm.opening import open_session
 from runbook_lib.cli import main as command
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters

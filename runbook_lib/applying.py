@@ -16,9 +16,10 @@ from runbook_lib.arm.session import Session
 from runbook_lib.conclusion import verdicts_of
 from runbook_lib.errors import WriteFailed
 from runbook_lib.events import Event
-from runbook_lib.folder import RunFolder, state_path
+from runbook_lib.folder import RunFolder
 from runbook_lib.lease import leased
 from runbook_lib.parameters import Parameters
+from runbook_lib.places import state_path
 from runbook_lib.plan import ENABLING, is_done
 from runbook_lib.records import Change, Inventory, Plan, Step, Verdict, key
 from runbook_lib.text import say

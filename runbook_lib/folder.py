@@ -15,17 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_data_path
-
 from runbook_lib.errors import BrokenEvidence, InvalidParameters, PlanRefused
 from runbook_lib.evidence import ATTESTATION, NOTEBOOKS, last_words, read_json, write_json
 from runbook_lib.journal import Journal
 from runbook_lib.parameters import Parameters
+from runbook_lib.places import interactive, runs_home
 from runbook_lib.plan import plan_digest
 from runbook_lib.private import make_folder
 from runbook_lib.records import Inventory, Plan, Step, decode, digest
 from runbook_lib.render import Table
-from runbook_lib.text import LANGUAGES
 
 __all__ = [
     "CHAINED",
@@ -33,13 +31,9 @@ __all__ = [
     "NOTEBOOKS",
     "SUPERVISED",
     "RunFolder",
-    "interactive",
     "new_folder",
     "open_folder",
-    "opened_language",
     "read_plan",
-    "runs_home",
-    "state_path",
 ]
 
 # Set by the papermill engine, which has checked names and types before the kernel started.
@@ -47,22 +41,6 @@ SUPERVISED = "RUNBOOK_SUPERVISED"
 CHAINED = "RUNBOOK_CHAIN"
 # Names of the parameters that the engine was given: they count even where they equal their default.
 GIVEN = "RUNBOOK_GIVEN"
-
-
-def state_path() -> Path:
-    """
-    Return what the processes of one user share: `$RUNBOOK_STATE`, or a folder of the user's data.
-    """
-    named = os.environ.get("RUNBOOK_STATE")
-    return Path(named) if named else user_data_path("azure-vm-backup-runbook")
-
-
-def runs_home() -> Path:
-    """
-    Return where runs without a named folder are kept: `$RUNBOOK_RUNS`, or a folder of the shared state.
-    """
-    named = os.environ.get("RUNBOOK_RUNS")
-    return Path(named) if named else state_path() / "runs"
 
 
 def open_folder(named: str, *, new: bool = False, last: bool = False) -> RunFolder:
@@ -103,21 +81,6 @@ def new_folder() -> RunFolder:
     make_folder(runs_home())
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return RunFolder(runs_home() / f"{stamp}-{os.urandom(3).hex()}")
-
-
-def interactive() -> bool:
-    """
-    Tell whether a Jupyter server started this kernel for a notebook that somebody has open.
-    """
-    return "JPY_SESSION_NAME" in os.environ
-
-
-def opened_language() -> str:
-    """
-    Return the language of the translated notebook that somebody has open, by the folder that it lies in; else nothing.
-    """
-    folder = Path(os.environ.get("JPY_SESSION_NAME", "")).parent.name
-    return folder if folder in LANGUAGES else ""
 
 
 class RunFolder:

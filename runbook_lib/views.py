@@ -14,8 +14,9 @@ from runbook_lib.arm.rights import read_permissions, read_roles
 from runbook_lib.checks.network import Tracer, destinations
 from runbook_lib.conclusion import held_back
 from runbook_lib.errors import RunbookError
-from runbook_lib.folder import NOTEBOOKS, interactive
+from runbook_lib.folder import NOTEBOOKS
 from runbook_lib.parameters import schema
+from runbook_lib.places import interactive
 from runbook_lib.plan import ENABLING, diff, going_on, ranges, rules_by_option
 from runbook_lib.records import Plan, Status, Unread, Verdict, digest, key
 from runbook_lib.render import pictures

@@ -19,7 +19,7 @@ ROOT = Path(runbook_lib.__file__).parent
 # Imports go upwards only: a module reaches those of the lines above its own, and of its own package.
 ORDER = (
     ("private", "text", "secrets"),
-    ("errors", "events", "records"),
+    ("errors", "events", "places", "records"),
     ("parameters",),
     ("policy", "retention"),
     ("offering", "placement", "selection", "rights"),
@@ -34,6 +34,7 @@ ORDER = (
     ("applying",),
     ("state",),
     ("views",),
+    ("choosing",),
     ("run",),
     ("kernel",),
     ("executing",),

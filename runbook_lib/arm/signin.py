@@ -20,8 +20,8 @@ from azure.mgmt.core.tools import get_arm_endpoints
 
 from runbook_lib.arm.pipeline import origin_of
 from runbook_lib.errors import InvalidParameters, SignInError
-from runbook_lib.folder import interactive
 from runbook_lib.parameters import Parameters, is_tenant
+from runbook_lib.places import interactive
 from runbook_lib.secrets import redacted
 
 __all__ = ["AUDIENCE", "ENDPOINT", "Asked", "Cloud", "Prompt", "SignIn", "cloud_of", "login_command"]

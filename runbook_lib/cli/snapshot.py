@@ -73,9 +73,9 @@ def _read(file: Path, asked: Parameters) -> Snapshot:
     from runbook_lib.arm.opening import open_session
     from runbook_lib.arm.signin import Asked
     from runbook_lib.arm.snapshot import read_snapshot
-    from runbook_lib.folder import state_path
     from runbook_lib.journal import Journal
     from runbook_lib.lease import leased
+    from runbook_lib.places import state_path
 
     session = open_session(asked.target, Journal(_journal(file)), Asked.by(asked))
     holder = {

@@ -162,7 +162,7 @@ def _needed() -> set[str]:
     needed |= {f"retention.{unit}" for unit in kept}
     families = [each for each in constants if each.startswith("prerequisite_")]
     needed |= {f"say.{each}" for each in families if text.exists(f"say.{each}")}
-    looks = {each for each in _constants("run.py") if text.exists(f"label.{each}")}
+    looks = {each for each in _constants("choosing.py") if text.exists(f"label.{each}")}
     needed |= {f"label.{name}" for name in _offered() | looks}
     needed |= {f"choice.{row.name}.{each}" for row in schema() for each in row.choices if row.name in _offered()}
     needed = {each for each in needed if not each.startswith("choice.") or text.exists(each)}

@@ -28,6 +28,8 @@ __all__ = ["PROTECTING", "Progress", "apply_plan", "raise_failed", "refused_of"]
 
 # Kinds of change that a VM's verdict has to allow.
 PROTECTING = ENABLING | {"undelete"}
+# Part of the changes from which on the time left is estimated.
+_TELLING = 0.05
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,13 +60,15 @@ class Progress:
         """
         over = self.ended.total()
         rate = over / self.seconds if self.seconds else 0.0
+        # The first to end are groups, vaults and policies, which say nothing of how long VMs take.
+        known = rate and over >= self.total * _TELLING
         facts = {
             "ended": over,
             "total": self.total,
             "failed": self.ended["failed"],
             "sent": self.sent,
             "rate": f"{rate * 60:.0f}",
-            "left": f"{(self.total - over) / rate:.0f}" if rate else "?",
+            "left": f"{(self.total - over) / rate:.0f}" if known else "?",
             "waited": f"{self.waited:.0f}",
         }
         if over == self.total:

@@ -8,8 +8,10 @@ second to import, is imported while the kernel starts.
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -245,11 +247,12 @@ class _Reporter:
 def _execute(
     name: str, asked: Parameters, folder: RunFolder, kernel: Kernel, progress: Callable[[Event], None]
 ) -> None:
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-    from papermill.iorw import load_notebook_node
+    with _without_iris():
+        import papermill
+        from papermill.exceptions import PapermillExecutionError
+        from papermill.iorw import load_notebook_node
 
-    from runbook_lib.executing import DeadKernelError, declared_parameters
+        from runbook_lib.executing import DeadKernelError, declared_parameters
 
     progress(Event(id="say.progress_notebook", facts={"notebook": name}))
     source = notebook_path(name, asked.language)
@@ -270,6 +273,24 @@ def _execute(
     except DeadKernelError as error:
         # Killed, or out of memory: what was done is on record, and the run can go on.
         raise WriteFailed("kernel_died", resource=str(folder.path), notebook=name) from error
+
+
+@contextmanager
+def _without_iris() -> Iterator[None]:
+    """
+    Import in the block what checks notebooks, without its grammar of IRIs: it takes over a second to build, and the
+    schema of notebooks has no IRI.
+    """
+    grammar = "rfc3987_syntax"
+    if grammar in sys.modules:
+        yield
+        return
+    # Python's own way to say that a module cannot be imported; jsonschema does without it then.
+    sys.modules[grammar] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[grammar]
 
 
 def _as_ours(error: PapermillExecutionError, notebook: str) -> RunbookError:

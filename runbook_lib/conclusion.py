@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +28,35 @@ if TYPE_CHECKING:
 __all__ = ["close", "conclude", "held_back", "verdicts_of"]
 
 PACKAGE = "azure-vm-backup-runbook"
+_PACKAGES = (
+    PACKAGE,
+    "azure-core",
+    "azure-mgmt-compute",
+    "azure-mgmt-network",
+    "azure-mgmt-recoveryservices",
+    "azure-mgmt-recoveryservicesbackup",
+    "azure-mgmt-resource",
+    "azure-mgmt-resource-subscriptions",
+    "ipykernel",
+    "ipywidgets",
+    "nbclient",
+    "pandas",
+    "papermill",
+)
 _MISSING = {"gone": "say.missing_gone", "unread": "say.missing_unread"}
 
 
-def verdicts_of(inventory: Inventory, asked: Parameters) -> list[VmVerdict]:
+def verdicts_of(inventory: Inventory, asked: Parameters) -> tuple[VmVerdict, ...]:
     """
     Return the verdict on each selected VM, with the reason for going on in spite of it.
     """
-    return [
-        VmVerdict(vm=vm, verdict=verdict, decisive=decisive, accepted_risk=accepted_risk(inventory.vms[key(vm)], asked))
-        for vm, (verdict, decisive) in checks.verdicts_on(inventory, asked).items()
-    ]
+    return inventory.derive(asked, "drawn", lambda: tuple(_drawn(inventory, asked)))
+
+
+def _drawn(inventory: Inventory, asked: Parameters) -> Iterator[VmVerdict]:
+    for vm, (verdict, decisive) in checks.verdicts_on(inventory, asked).items():
+        risk = accepted_risk(inventory.vms[key(vm)], asked)
+        yield VmVerdict(vm=vm, verdict=verdict, decisive=decisive, accepted_risk=risk)
 
 
 def held_back(inventory: Inventory, verdict: VmVerdict, asked: Parameters) -> bool:
@@ -198,29 +217,22 @@ def _write_tables(folder: RunFolder, language: str, after: Inventory, found: Seq
         folder.save_table("plan-diff", render.diff(diff(plan.steps), "", language, whole=True))
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """
+    Return the version of each package that takes part.
+    """
+    return {name: version(name) for name in _PACKAGES}
+
+
 def _environment(folder: RunFolder) -> dict[str, Any]:
     """
-    Say with what the run was made; every package that takes part, with its version.
+    Say with what the run was made.
     """
-    packages = (
-        PACKAGE,
-        "azure-core",
-        "azure-mgmt-compute",
-        "azure-mgmt-network",
-        "azure-mgmt-recoveryservices",
-        "azure-mgmt-recoveryservicesbackup",
-        "azure-mgmt-resource",
-        "azure-mgmt-resource-subscriptions",
-        "ipykernel",
-        "ipywidgets",
-        "nbclient",
-        "pandas",
-        "papermill",
-    )
     return {
         "python": platform.python_version(),
         "system": platform.system(),
-        "packages": {name: version(name) for name in packages},
+        "packages": _versions(),
         "run": folder.state(),
         # One kernel runs the whole chain; names and counters are reset between notebooks.
         "kernel": "one for the chain" if folder.chained else "one per notebook",

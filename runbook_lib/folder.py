@@ -8,6 +8,7 @@ from __future__ import annotations
 import filecmp
 import itertools
 import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -285,6 +286,17 @@ class RunFolder:
         path = (self.path / f"inventory-{which}.json").resolve()
         write_json(path, inventory)
         _hold(path, inventory)
+
+    def copy_inventory(self, which: str, to: str) -> None:
+        """
+        Keep an inventory once more, under another name: nothing was read since.
+        """
+        self.check_open()
+        source, path = (self.path.resolve() / f"inventory-{each}.json" for each in (which, to))
+        draft = path.with_name(path.name + ".part")
+        shutil.copyfile(source, draft)
+        draft.replace(path)
+        _hold(path, _decoded(Inventory, source))
 
     def save_files(self, contents: Mapping[str, str]) -> None:
         """

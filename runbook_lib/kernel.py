@@ -22,7 +22,10 @@ from jupyter_core.utils import ensure_event_loop
 __all__ = ["Kernel", "environment", "transport"]
 
 _RESET = "get_ipython().reset(new_session=True)"
-_PRELOAD = "import runbook_lib.run"
+# A reset collects garbage: what was imported stays, and would be gone through again before every notebook.
+_PRELOAD = "import gc, runbook_lib.run; gc.freeze(); del gc"
+# What a run executed is in its folder, and not for the user's history.
+_WITHOUT_HISTORY = "--HistoryManager.enabled=False"
 
 
 def transport() -> dict[str, Any]:
@@ -53,7 +56,7 @@ class Kernel:
         """
         kind = KernelManager if sys.platform == "win32" else _IpcKernelManager
         self.manager = kind(kernel_name="python3")
-        self.manager.start_kernel(cwd=str(place))
+        self.manager.start_kernel(cwd=str(place), extra_arguments=[_WITHOUT_HISTORY])
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         self.client.allow_stdin = False

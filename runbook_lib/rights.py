@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from runbook_lib.records import Change, Plan, key, resource_group_of, subscription_of
@@ -121,11 +122,13 @@ def needed(plan: Plan, permissions: Mapping[str, Permissions]) -> tuple[Right, .
         permissions: by key of the scope, as ARM answers them; without those that could not be read.
     """
     rights: dict[Right, None] = {}
+    # Many VMs need the same in the same group.
+    held = cache(partial(_granted, permissions))
     for step, action, scope, resource in _needs(plan):
-        granted = _granted(permissions, scope, action)
+        granted = held(scope, action)
         where = scope
         if not granted and resource:
-            granted = _granted(permissions, resource, action)
+            granted = held(resource, action)
             # Of what nobody was asked about one by one the group's row says that it is not known.
             where = scope if granted is None else resource
         rights[Right(step=step, action=action, scope=where, granted=granted)] = None
@@ -193,11 +196,12 @@ def _needs(plan: Plan) -> Iterable[tuple[str, str, str, str]]:
         key(change.target) for change in plan.changes if change.kind in ("create-resource-group", "create-vault")
     }
     for change in plan.changes:
-        for action in NEEDS[change.kind]:
-            yield change.step, action, _scope(change.target, created), _resource(change.target, created)
-        for action in VM_NEEDS if NEEDS[change.kind] is _PROTECT else ():
-            source = _source(change)
-            yield change.step, action, _scope(source, created), _resource(source, created)
+        wanted = [(change.target, NEEDS[change.kind])]
+        if NEEDS[change.kind] is _PROTECT:
+            wanted.append((_source(change), VM_NEEDS))
+        for arm_id, actions in wanted:
+            scope, resource = _scope(arm_id, created), _resource(arm_id, created)
+            yield from ((change.step, action, scope, resource) for action in actions)
 
 
 def _resource(arm_id: str, created: set[str]) -> str:

@@ -222,7 +222,7 @@ class Run(Choosing):
             self.read_again()
         elif self.folder.inventory("after") is None:
             # A chain that only plans read the estate at its start: what is there is what it planned on.
-            self.folder.save_inventory("after", self.inventory)
+            self.folder.copy_inventory("before", "after")
         self._read_back()
         rights, *_ = self._held_rights(self.folder.plan() or self.plan)
         return conclude(self.folder, self.asked, self.before, self.inventory, self.differences(), rights)
@@ -244,6 +244,8 @@ class Run(Choosing):
         """
         plan = self.folder.plan()
         ended, sent = self.folder.ended(), self.folder.journal.open_intents()
+        if not ended and not sent:
+            return
         for change in plan.changes if plan else ():
             if ended.get(change.sha256) not in UNFINISHED and change.sha256 not in sent:
                 continue

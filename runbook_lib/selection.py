@@ -4,6 +4,7 @@ Which VMs a run is about. Pure: imports `errors`, `parameters` and `records`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from runbook_lib.errors import InvalidParameters, RunbookError
@@ -35,10 +36,11 @@ def _select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ..
     if location and offered and location not in offered:
         raise InvalidParameters("location", name="location", value=asked.location, offered=", ".join(sorted(offered)))
     subscriptions = {each.lower() for each in asked.subscription_ids}
+    listed = frozenset(map(key, _listed(asked.vm_selector)))
     chosen = tuple(
         vm
         for _, vm in sorted(inventory.vms.items())
-        if _matches(vm, asked.vm_selector)
+        if (key(vm.id) in listed if listed else _matches(vm, asked.vm_selector))
         and location in ("", vm.location)
         and (not subscriptions or vm.subscription in subscriptions)
     )
@@ -56,7 +58,8 @@ def _select(inventory: Inventory, asked: Parameters) -> tuple[VirtualMachine, ..
         if asked.location:
             raise InvalidParameters("nothing_selected_there", location=asked.location, **facts)
         raise InvalidParameters("nothing_selected", **facts)
-    unmatched = [vm for vm in asked.accept_risk if not any(_is_named(each, vm) for each in chosen)]
+    known = {key(vm.id) for vm in chosen} if asked.accept_risk else set()
+    unmatched = [vm for vm in asked.accept_risk if key(vm) not in known]
     if unmatched:
         raise InvalidParameters("vm_missing", name="accept_risk", value=unmatched[0])
     return chosen
@@ -66,12 +69,13 @@ def accepted_risk(vm: VirtualMachine, asked: Parameters) -> str:
     """
     Return the reason given for going on with *vm* in spite of its verdict; empty when none was given.
     """
-    return next((reason for named, reason in asked.accept_risk.items() if _is_named(vm, named)), "")
+    return _by_key(tuple(asked.accept_risk.items())).get(key(vm.id), "") if asked.accept_risk else ""
 
 
-def _is_named(vm: VirtualMachine, named: str) -> bool:
+@lru_cache(maxsize=4)
+def _by_key(risks: tuple[tuple[str, str], ...]) -> dict[str, str]:
     # A name alone would hit a VM of the same name in another group: a risk is accepted for one VM, by its id.
-    return key(vm.id) == key(named)
+    return {key(named): reason for named, reason in risks}
 
 
 def _listed(selector: str) -> tuple[str, ...]:
@@ -83,8 +87,6 @@ def _listed(selector: str) -> tuple[str, ...]:
 def _matches(vm: VirtualMachine, selector: str) -> bool:
     if selector == "all":
         return True
-    if listed := _listed(selector):
-        return key(vm.id) in {key(each) for each in listed}
     kind, _, wanted = selector.partition(":")
     if kind == "group":
         return vm.resource_group.lower() == wanted.lower()

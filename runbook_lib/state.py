@@ -173,7 +173,7 @@ class State:
         """
         return checks.findings_on(inventory, self.asked)
 
-    def verdicts(self, inventory: Inventory) -> list[VmVerdict]:
+    def verdicts(self, inventory: Inventory) -> tuple[VmVerdict, ...]:
         """
         Draw the verdict on each selected VM in *inventory*.
         """

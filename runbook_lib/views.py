@@ -117,6 +117,8 @@ class Views(State):
         Count a step's changes: made, tried and not made, and planned besides those.
         """
         ended = self.folder.ended()
+        if not ended:
+            return 0, 0, len(self.plan.step(number).changes)
         saved = self.folder.plan()
         tried = [each.sha256 for each in (saved.step(number).changes if saved else ()) if each.sha256 in ended]
         made = sum(ended[each] in ("done", "adopted") for each in tried)

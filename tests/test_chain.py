@@ -44,7 +44,11 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     One applied run on a fresh copy of the example estate, with VMs that nothing blocks.
     """
     folder = tmp_path_factory.mktemp("chain") / "run"
-    result = _runbook("run", "--estate", "contoso", "--apply", "--out", str(folder), "-p", "vm_selector", "tag:wave=1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(folder.parent / "ipython"))
+        result = _runbook(
+            "run", "--estate", "contoso", "--apply", "--out", str(folder), "-p", "vm_selector", "tag:wave=1"
+        )
     return folder, result
 
 
@@ -109,6 +113,30 @@ def test_names_of_one_notebook_do_not_reach_the_next(executed: tuple[Path, Resul
 
     assert "one for the chain" == environment["kernel"]
     assert set(NOTEBOOKS) == set(environment["run"]["visited"])
+
+
+def test_what_was_executed_is_not_in_the_users_history(executed: tuple[Path, Result]) -> None:
+    """
+    IPython keeps what is typed in a database of its own, where nobody looks for what a run was given.
+    """
+    folder, _ = executed
+
+    assert [] == list((folder.parent / "ipython").rglob("history.sqlite*"))
+
+
+def test_papermill_is_imported_without_a_grammar_that_no_notebook_needs() -> None:
+    """
+    Building it takes longer than all else that a run imports; whoever needs it later can have it.
+    """
+    code = (
+        "import sys\n"
+        "from runbook_lib.chain import _without_iris\n"
+        "with _without_iris():\n    import papermill, runbook_lib.executing\n"
+        "assert 'jsonschema' in sys.modules and 'rfc3987_syntax' not in sys.modules\n"
+        "import rfc3987_syntax\n"
+    )
+
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
 
 
 def test_a_second_run_sends_no_write(executed: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch) -> None:

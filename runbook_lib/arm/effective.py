@@ -8,13 +8,11 @@ learnt. So a few NICs are asked about, and where it refuses that is said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from runbook_lib.arm.networks import security_rule
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.arm.wire import Json, as_list, as_object, as_text, id_of, name_of
 from runbook_lib.checks.network import (
-    MOST,
     WIRESERVER,
     Comparison,
     Destination,
@@ -49,9 +47,7 @@ def compare_effective(
             return [Comparison(path=ours[0], outcome="refused", why=f"{error.code}: {error.message}")]
         return [compare(tracer, nic, each, theirs) for each in ours]
 
-    asked = sample(inventory, vms)
-    with ThreadPoolExecutor(MOST, thread_name_prefix="effective") as pool:
-        return tuple(each for found in pool.map(look, asked) for each in found)
+    return tuple(each for found in session.each(look, sample(inventory, vms)) for each in found)
 
 
 def _ask(session: Session, nic: NetworkInterface) -> Effective:

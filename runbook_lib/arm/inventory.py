@@ -8,10 +8,9 @@ read where the status list does not have it. What cannot be read is recorded as 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from runbook_lib.arm import machines, networks, shapes
 from runbook_lib.arm.servicetags import service_tags_list, service_tags_path
@@ -60,10 +59,13 @@ API_VERSIONS = {
     "locks": "2020-05-01",
     "keyvault": "2023-07-01",
 }
-WORKERS = 8
 JOBS = f"{VAULTS}/backupJobs"
 # The service takes 150 reads of jobs an hour (azure-contract, throttling), and a run reads the estate several times.
 MOST_JOB_LISTS = 20
+
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Readable(Protocol):
@@ -81,6 +83,11 @@ class Readable(Protocol):
     def now(self) -> datetime:
         """
         The service's clock at its last answer.
+        """
+
+    def each(self, look: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """
+        Do the same for each of *items*, several at one time where that is of use.
         """
 
     def get(self, path: str, api_version: str, **query: str) -> Json:
@@ -177,10 +184,9 @@ def read_inventory(session: Readable, asked: Parameters, sought: tuple[str, ...]
     enabled = {key(each.id): each for each in seen if each.state.lower() in ("enabled", "warned", "pastdue")}
     chosen = _chosen(asked, enabled.keys())
     also = [] if asked.vault_subscription == "same" else _named((asked.vault_subscription,), enabled.keys())
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:
-        scopes = dict.fromkeys([*chosen, *also])
-        parts = list(pool.map(lambda scope: _read_subscription(reader, scope, for_vaults=scope not in chosen), scopes))
-        vaults = list(pool.map(lambda scope: _read_vaults(reader, scope), enabled))
+    scopes = dict.fromkeys([*chosen, *also])
+    parts = list(session.each(lambda scope: _read_subscription(reader, scope, for_vaults=scope not in chosen), scopes))
+    vaults = list(session.each(lambda scope: _read_vaults(reader, scope), enabled))
     inventory = Inventory(
         read_at=session.now.astimezone(UTC),
         target=replace(session.target, tenant=session.target.tenant or next((s.tenant for s in seen), "")),
@@ -359,8 +365,7 @@ def _with_instance_views(reader: _Reader, inventory: Inventory, chosen: Iterable
         view = reader.one(vm.id, "Microsoft.Compute/virtualMachines/instanceView", f"{vm.id}/instanceView", "compute")
         return vm if view is None else machines.with_instance_view(vm, view)
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="instance-view") as pool:
-        looked = {key(vm.id): vm for vm in pool.map(look, open_questions)}
+    looked = {key(vm.id): vm for vm in reader.session.each(look, open_questions)}
     return replace(inventory, vms={**inventory.vms, **looked})
 
 
@@ -380,9 +385,8 @@ def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
         storage = reader.one(vault.id, STORAGE, path, "backup")
         return replace(vault, **shapes.vault_settings(body, storage))
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="vault") as pool:
-        near = [vault for vault in inventory.vaults.values() if vault.location in regions]
-        looked = {key(vault.id): vault for vault in pool.map(look, near)}
+    near = [vault for vault in inventory.vaults.values() if vault.location in regions]
+    looked = {key(vault.id): vault for vault in reader.session.each(look, near)}
     return replace(inventory, vaults={**inventory.vaults, **looked})
 
 
@@ -398,8 +402,7 @@ def _with_jobs(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMa
         running = "backupManagementType eq 'AzureIaasVM' and status eq 'InProgress'"
         return reader.rows(vault.id, JOBS, f"{vault.id}/backupJobs", "backup", **{"$filter": running})
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="jobs") as pool:
-        lists = list(zip(vaults, pool.map(look, vaults), strict=True))
+    lists = list(zip(vaults, reader.session.each(look, vaults), strict=True))
     read = {key(vault.id): replace(vault, jobs_read=True) for vault, rows in lists if rows is not None}
     return replace(
         inventory,
@@ -422,8 +425,7 @@ def _with_points(reader: _Reader, inventory: Inventory, items: Iterable[Protecte
         known = None if times is None or None in times else tuple(sorted(each for each in times if each))
         return replace(item, points=known)
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="points") as pool:
-        looked = {key(item.id): item for item in pool.map(look, items)}
+    looked = {key(item.id): item for item in reader.session.each(look, items)}
     return replace(inventory, items={**inventory.items, **looked})
 
 
@@ -437,8 +439,7 @@ def _with_key_vaults(reader: _Reader, inventory: Inventory, chosen: Iterable[Vir
     def look(vault_id: str) -> Json | None:
         return reader.one(vault_id, KEY_VAULTS, vault_id, "keyvault")
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="key-vault") as pool:
-        read = list(pool.map(look, wanted.values()))
+    read = list(reader.session.each(look, wanted.values()))
     return replace(inventory, key_vaults=_keyed((row for row in read if row is not None), machines.key_vault))
 
 

@@ -9,7 +9,6 @@ asked once for each size and region. All change nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +77,7 @@ def precheck(session: Session, inventory: Inventory, protecting: Iterable[Change
             held_in=held_in,
         )
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="precheck") as pool:
-        return tuple(pool.map(look, wanted))
+    return tuple(session.each(look, wanted, WORKERS))
 
 
 def _chosen(inventory: Inventory, pairs: Sequence[tuple[str, str]], budget: int) -> set[tuple[str, str]]:

@@ -8,11 +8,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from runbook_lib.arm.scrub import scrubbed
 from runbook_lib.arm.session import ArmError, Session
@@ -21,6 +22,9 @@ from runbook_lib.errors import InvalidParameters, ReadFailed
 from runbook_lib.records import Target, key
 
 __all__ = ["Kept", "Recorder", "TooOld", "named"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # No answer at all, or none within the time that the service's limits ask for: it is worth trying again.
 PASSING = (0, 429)
@@ -114,6 +118,12 @@ class Recorder:
         now = self._session.now if answered else datetime.fromtimestamp(self._session.clock(), UTC)
         if self.kept and now - self.since > OLDEST:
             raise TooOld
+
+    def each(self, look: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """
+        Do the same for each of *items*; see `Session.each`.
+        """
+        return self._session.each(look, items)
 
     def get(self, path: str, api_version: str, **query: str) -> Json:
         """

@@ -5,7 +5,6 @@ Reads the caller's permissions and the built-in roles: Azure RBAC as the service
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from runbook_lib.arm.session import ArmError, Session
@@ -14,7 +13,6 @@ from runbook_lib.records import Unread, key
 __all__ = ["read_permissions", "read_roles"]
 
 VERSION = "2022-04-01"
-WORKERS = 8
 Permissions = list[dict[str, Any]]
 
 
@@ -27,8 +25,7 @@ def read_permissions(session: Session, scopes: Iterable[str]) -> tuple[dict[str,
     def look(scope: str) -> Permissions | Unread:
         return _rows(session, scope, "permissions")
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="rights") as pool:
-        found = dict(zip(wanted, pool.map(look, wanted), strict=True))
+    found = dict(zip(wanted, session.each(look, wanted), strict=True))
     return (
         {key(scope): rows for scope, rows in found.items() if not isinstance(rows, Unread)},
         tuple(rows for rows in found.values() if isinstance(rows, Unread)),

@@ -4,8 +4,7 @@ What the checks say of the VMs that a run is about, worked out once for an inven
 
 from __future__ import annotations
 
-from runbook_lib.checks.assessment import Assessment, assess
-from runbook_lib.checks.catalogue import BLOCKING
+from runbook_lib.checks.assessment import Assessment, assess, completed
 from runbook_lib.checks.verdicts import verdicts
 from runbook_lib.parameters import Parameters
 from runbook_lib.records import Finding, Inventory, Verdict
@@ -20,14 +19,18 @@ def assessment_on(inventory: Inventory, asked: Parameters) -> Assessment:
 
     They are few: a world that is planned is judged without the others.
     """
-    return inventory.derive(asked, "assessment", lambda: assess(inventory, select(inventory, asked), asked, BLOCKING))
+    return inventory.derive(asked, "assessment", lambda: assess(inventory, select(inventory, asked), asked))
 
 
 def findings_on(inventory: Inventory, asked: Parameters) -> tuple[Finding, ...]:
     """
     Run every check on the selected VMs.
     """
-    return inventory.derive(asked, "findings", lambda: assess(inventory, select(inventory, asked), asked).findings)
+    return inventory.derive(
+        asked,
+        "findings",
+        lambda: completed(assessment_on(inventory, asked), inventory, select(inventory, asked), asked),
+    )
 
 
 def verdicts_on(inventory: Inventory, asked: Parameters) -> dict[str, tuple[Verdict, tuple[str, ...]]]:

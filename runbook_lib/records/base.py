@@ -7,6 +7,7 @@ A field marked `VOLATILE` changes by itself (power, health, last backup): it is 
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import dataclass
 
 __all__ = ["VOLATILE", "Resource", "id_part", "key", "resource_group_of", "subscription_of"]
@@ -18,7 +19,8 @@ def key(arm_id: str) -> str:
     """
     Normalise *arm_id* for comparison: ARM ids are case-insensitive and may carry a trailing slash.
     """
-    return arm_id.lower().rstrip("/")
+    # What is known of a resource is kept under its key in many places: one text serves them all.
+    return sys.intern(arm_id.lower().rstrip("/"))
 
 
 def id_part(arm_id: str, segment: str) -> str:

@@ -1,5 +1,5 @@
 """
-The JSON form of records: plain dataclasses to plain JSON and back. Imports the standard library only.
+The JSON form of records: plain dataclasses to plain JSON and back. Imports `base`.
 
 Mappings and tuples become objects and arrays, times become ISO 8601 with their zone, enums their value; a field that
 holds its default is left out, so that files stay small and a new field with a default reads old files.
@@ -18,6 +18,8 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from runbook_lib.records.base import key
+
 __all__ = ["decode", "digest", "encode", "material", "opened"]
 
 T = TypeVar("T")
@@ -25,9 +27,8 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 # Reads one kind of value; raises `_Misfit`.
 _Decoder = Callable[[Any], Any]
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-# How far down `digest` takes a value apart: down to the changes of a plan's steps and the states of their worlds, where
-# there are many.
-_DEEP = 2
+# How far down `digest` takes a value apart: a plan, its steps, their changes and the states of their worlds.
+_DEEP = 3
 _MANY = 100
 
 
@@ -91,7 +92,7 @@ def _lasting(value: Any) -> Any:
     """
     kind: Any = type(value)
     if kind is str:
-        return value.lower().rstrip("/") if value[:15].lower() == "/subscriptions/" else value
+        return key(value) if value[:15].lower() == "/subscriptions/" else value
     if kind is dict:
         return {str(name): _lasting(here) for name, here in value.items()}
     if kind in (tuple, list):
@@ -122,7 +123,7 @@ def _canonical(value: Any, depth: int) -> Iterator[str]:
     Write *value* in pieces, so that a plan of 50,000 VMs is never in memory as one text.
     """
     taken = opened(value)
-    large = isinstance(taken, dict | list | tuple) and (depth == 0 or taken is not value or len(taken) > _MANY)
+    large = isinstance(taken, dict | list | tuple) and (depth == 0 or taken is not value or _is_large(taken))
     if depth > _DEEP or not large:
         yield _CANONICAL(encode(value))
         return
@@ -141,6 +142,15 @@ def _canonical(value: Any, depth: int) -> Iterator[str]:
         yield from _canonical(here, depth + 1)
         between = ","
     yield "[]" if between == "[" else "]"
+
+
+def _is_large(value: dict[str, Any] | list[Any] | tuple[Any, ...]) -> bool:
+    """
+    Tell whether a container may be too large for one text: it has many elements, or records.
+    """
+    elements = iter(value.values() if isinstance(value, dict) else value)
+    kind: Any = type(next(elements, None))
+    return len(value) > _MANY or _defaults(kind) is not None
 
 
 @cache

@@ -16,6 +16,7 @@ from runbook_lib.text import say
 
 __all__ = ["diff", "differences", "notes", "plan", "results"]
 
+_PENDING = {"outcome": "pending"}
 # Of resources that change alike, so many are named.
 MOST_NAMES = 5
 
@@ -30,7 +31,7 @@ def plan(
         results: the journal's entries on how changes ended, by their digest; None where nothing was to be written yet.
     """
     rows = [
-        _change(change, language) | _ended((results or {}).get(change.sha256, {"outcome": "pending"}), language)
+        _change(change, language) | _ended(results.get(change.sha256, _PENDING) if results else _PENDING, language)
         for step in steps
         for change in step.changes
     ]

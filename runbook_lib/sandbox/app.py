@@ -103,6 +103,7 @@ _FAILURES: dict[str, Failure] = {
     **network.FAILURES,
     **backups.FAILURES,
 }
+_ROUTER = Router(ROUTES)
 _CHANGING = ("Creating", "Provisioning", "Updating", "Deleting")
 
 
@@ -117,7 +118,6 @@ class ArmApp:
     def __init__(self, store: Store, wait: Callable[[float], None]) -> None:
         self._store = store
         self._wait = wait
-        self._router = Router(ROUTES)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """
@@ -137,7 +137,7 @@ class ArmApp:
         if fault is not None:
             request = replace(request, fate=fault.fate)
             self._remove(fault)
-        match = self._router.match(request.path)
+        match = _ROUTER.match(request.path)
         route = None if match is None else match.routes.get(request.method)
         acted = fault is None or fault.acts
         answer = self._serve(request, match, route) if acted else None

@@ -20,6 +20,7 @@ __all__ = ["Store"]
 
 _BUSY_SECONDS = 60.0
 _FORM = 2
+_PAGE = 16384
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
     key TEXT PRIMARY KEY, type TEXT NOT NULL, location TEXT NOT NULL, source TEXT NOT NULL, body TEXT NOT NULL
@@ -118,6 +119,8 @@ def _lower(text: str | None) -> str | None:
 def _prepare(connection: sqlite3.Connection) -> None:
     # Nothing is lost with a file that is still empty.
     connection.execute("PRAGMA synchronous = OFF")
+    # Most bodies of VMs would not fit a page of the usual 4096 bytes, and each would fill one more beside it.
+    connection.execute(f"PRAGMA page_size = {_PAGE}")
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:

@@ -2,8 +2,9 @@
 What enabling backup on 1,000 VMs takes under the service's limits, and what is left to do after a run was killed.
 
 The sandbox is served over HTTP by a process of its own, with the documented limits, latency as measured and durations
-as recorded; its clock runs faster than a real one, and its log of requests is the judge. `PYTHONPATH=tests python -m
-bench.protect` prints each figure with its target; the exit code is 1 when one is missed.
+as recorded, and its log of requests is the judge. Where seconds are compared its clock is a real one: a faster one
+would multiply what this machine takes to compute. `PYTHONPATH=tests python -m bench.protect` prints each figure with
+its target; the exit code is 1 when one is missed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ __all__ = ["main"]
 
 # Of these about a thousand can be enabled and are not.
 VMS = 1300
-SCALE = 3
+# How fast the clock runs, by the limits: under the strict ones it is only asked whether all comes to its end.
+CLOCKS = {"arm2024": 1, "backup-strict": 3}
 LATENCY = ("0.12", "0.9")
 # The longest time in which the service was recorded to enable a VM, and its bucket of writes.
 LONGEST, BUCKET, REFILL = 58.0, 200, 10.0
@@ -66,13 +68,13 @@ class _Credential:
 @contextmanager
 def _served(path: Path, throttle: str) -> Iterator[str]:
     words = [sys.executable, "-m", "runbook_lib", "sandbox", "serve", "--throttle", throttle, "--latency", *LATENCY]
-    words += ["--clock-scale", str(SCALE), "--seed", str(SEED)]
+    words += ["--clock-scale", str(CLOCKS[throttle]), "--seed", str(SEED)]
     environment = os.environ | {"RUNBOOK_SANDBOX": str(path)}
     server = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         yield "http://" + server.stdout.readline().split("http://", 1)[1].split()[0]  # type: ignore[union-attr]
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         server.wait(30)
 
 
@@ -113,7 +115,7 @@ def throttled(folder: Path, throttle: str) -> list[Figure]:
         since = sandbox.requests()[-1]["seq"]
         start = time.perf_counter()
         ended = run.apply_plan(plan, ["04"])
-        wall = (time.perf_counter() - start) * SCALE
+        wall = (time.perf_counter() - start) * CLOCKS[throttle]
     requests = sandbox.requests(since)
     sandbox.close()
     floor = max(0, wanted - BUCKET) / REFILL + LONGEST
@@ -122,9 +124,12 @@ def throttled(folder: Path, throttle: str) -> list[Figure]:
     done = sum(each.outcome == "done" for each in ended if each.change.kind == "protect")
     reads = Counter(each["path"].lower().rsplit("/", 1)[-1] for each in requests if each["method"] == "GET")
     lists = {name: reads[name] for name in ("backupprotecteditems", "backupjobs", "backuppolicies")}
-    name = f"{wanted:,} VMs under {throttle}"
+    name = f"{wanted:,} VMs under {throttle}, clock x {CLOCKS[throttle]}"
+    # What the strict limits ask for is that all comes to its end.
+    timed = CLOCKS[throttle] == 1
+    taken = Figure(what=f"{name}: {wall:.0f} s / floor of {floor:.0f} s", value=wall / floor, most=1.10, unit="x")
     return [
-        Figure(what=f"{name}: {wall:.0f} s / floor of {floor:.0f} s", value=wall / floor, most=1.10, unit="x"),
+        *([taken] if timed else []),
         Figure(
             what=f"{name}: refused with 429, of {len(requests):,} requests",
             value=100 * refused / len(requests),
@@ -175,6 +180,13 @@ def resumed(folder: Path) -> list[Figure]:
                 most=1.10,
                 unit="x",
             ),
+            # Whether the world is still the planned one is read before anything is sent, and what became of it after.
+            Figure(
+                what=f"{name}: {len(requests):,} calls / the same with both passes that are promised",
+                value=len(requests) / (least + one_pass),
+                most=1.10,
+                unit="x",
+            ),
             Figure(what=f"{name}: sent twice", value=sum(each > 1 for each in puts.values()), most=0, unit=""),
         ]
     return figures
@@ -196,9 +208,9 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["RUNBOOK_STATE"] = str(folder / "state")
-        timed = () if killed else ("arm2024", "backup-strict")
+        timed = () if killed else tuple(CLOCKS)
         figures = [*(each for throttle in timed for each in throttled(folder, throttle)), *resumed(folder)]
-    return report(f"Protecting, clock x {SCALE}, latency {' '.join(LATENCY)} s, seed {SEED}", figures)
+    return report(f"Protecting, latency {' '.join(LATENCY)} s, seed {SEED}", figures)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def _assessed(state: Path, out: Path) -> dict[str, float]:
 
 def _resident(root: int) -> int:
     """
-    Return the resident bytes of a process and its descendants: of a run these are the runner and its kernel, in which
-    the sandbox answers.
+    Return the resident bytes of a process and its descendants, what they share counted once: of a run these are the
+    runner and its kernel, in which the sandbox answers.
     """
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
@@ -80,15 +80,16 @@ def _resident(root: int) -> int:
             except OSError:
                 continue
             parents.setdefault(int(fields[1]), []).append(int(entry.name))
-    todo, pages = [root], 0
+    todo, found = [root], 0
     while todo:
         each = todo.pop()
         todo += parents.get(each, [])
         try:
-            pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
+            told = Path(f"/proc/{each}/smaps_rollup").read_text()
         except OSError:
             continue
-    return pages * os.sysconf("SC_PAGE_SIZE")
+        found += sum(int(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:"))
+    return found * 1024
 
 
 def _chain(state: Path, out: Path) -> tuple[float, float, int]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import TypeVar
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
@@ -21,12 +21,15 @@ from runbook_lib.arm.apply.readback import is_under_way, items_of, leaves_trace,
 from runbook_lib.arm.apply.writers import WRITERS
 from runbook_lib.arm.patience import PASSING, backoff
 from runbook_lib.arm.pipeline import public_url
-from runbook_lib.arm.session import ArmError, Session
+from runbook_lib.arm.session import WORKERS, ArmError, Session
 from runbook_lib.plan import is_done
 from runbook_lib.records import Change, Inventory, key, subscription_of
 from runbook_lib.secrets import redacted
 
 __all__ = ["Applied", "Batch"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Seconds until an operation that has not ended is in doubt; the recorded ones of this job end within two minutes.
 DEADLINE = 600.0
@@ -35,8 +38,7 @@ DEADLINE = 600.0
 HIDDEN = 90.0
 # Sends of one change, when no answer comes.
 TRIES = 3
-# Requests at a time in one subscription, and in all; the limits are met with far fewer.
-WORKERS = 8
+# Requests at a time in all subscriptions.
 MOST_WORKERS = 64
 # Changes that are sent between two signs of life, and looks at what was sent before while more is being sent.
 CHUNK = 100
@@ -134,6 +136,7 @@ class Batch:
         self._stopped: tuple[str, str] | None = None
         self._waiting: deque[_Flight] = deque()
         self._flying: list[_Flight] = []
+        self._workers = 1
 
     def run(self, changes: Sequence[Change], sent_before: Set[str]) -> Iterator[Applied]:
         """
@@ -152,19 +155,21 @@ class Batch:
             else:
                 self._waiting.append(_Flight(change=change))
         subscriptions = {subscription_of(change.target) for change in changes}
-        workers = max(1, min(MOST_WORKERS, WORKERS * len(subscriptions), len(changes)))
+        self._workers = max(1, min(MOST_WORKERS, WORKERS * len(subscriptions), len(changes)))
         between = max(CHUNK, len(changes) // LOOKS)
-        with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
-            while self._waiting or self._flying:
-                sent = 0
-                while self._waiting and sent < between:
-                    chunk = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
-                    yield from self._take(pool.map(self._send, chunk))
-                    sent += len(chunk)
-                    self._sent(len(chunk))
-                if not self._waiting:
-                    self._wait()
-                yield from self._take(self._look(pool))
+        while self._waiting or self._flying:
+            sent = 0
+            while self._waiting and sent < between:
+                chunk = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
+                yield from self._take(self._each(self._send, chunk))
+                sent += len(chunk)
+                self._sent(len(chunk))
+            if not self._waiting:
+                self._wait()
+            yield from self._take(self._look())
+
+    def _each(self, do: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        return self._session.each(do, items, self._workers)
 
     def _take(self, results: Iterable[Applied | _Flight]) -> Iterator[Applied]:
         for each in results:
@@ -243,7 +248,7 @@ class Batch:
 
     # --- looking -------------------------------------------------------------------------------------------------
 
-    def _look(self, pool: ThreadPoolExecutor) -> Iterator[Applied | _Flight]:
+    def _look(self) -> Iterator[Applied | _Flight]:
         """
         See what became of all that is due.
         """
@@ -251,7 +256,7 @@ class Batch:
         due = [each for each in self._flying if each.due <= now]
         self._flying = [each for each in self._flying if each.due > now]
         hidden = []
-        lists = self._listed(due, pool)
+        lists = self._listed(due)
         for each in due:
             listed = lists.get(vault_of(each.change))
             world = listed and listed.get(key(each.change.target))
@@ -262,11 +267,11 @@ class Batch:
                 yield self._again(each)
             else:
                 hidden.append(each)
-        yield from pool.map(self._check, hidden[:MOST_ASKED])
+        yield from self._each(self._check, hidden[:MOST_ASKED])
         for each in hidden[MOST_ASKED:]:
             yield replace(each, due=now + LOOK)
 
-    def _listed(self, due: Sequence[_Flight], pool: ThreadPoolExecutor) -> dict[str, dict[str, Inventory]]:
+    def _listed(self, due: Sequence[_Flight]) -> dict[str, dict[str, Inventory]]:
         """
         List the protected items of the vaults in which several changes are due, by vault and key of the item.
         """
@@ -280,7 +285,7 @@ class Batch:
                 # Each operation is asked for by itself then.
                 return None
 
-        lists = zip(several, pool.map(look, several), strict=True)
+        lists = zip(several, self._each(look, several), strict=True)
         return {vault: found for vault, found in lists if found is not None}
 
     def _check(self, flight: _Flight) -> Applied | _Flight:

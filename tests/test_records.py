@@ -9,6 +9,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -392,3 +393,20 @@ def test_a_digest_is_that_of_the_canonical_form_however_large(document: Any) -> 
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
         assert hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest() == digest(value)
+
+
+def test_a_plan_is_never_one_text_for_its_digest() -> None:
+    """
+    That of 50,000 VMs would take some hundred megabytes while it is made.
+    """
+    changes = tuple(Change(kind="protect", step="04", target=f"{ONE}/{number}") for number in range(20_000))
+    plan = Plan(target="t", parameters={}, steps=(Step(number="04", changes=changes),))
+    text = json.dumps(encode(plan))
+    tracemalloc.start()
+    try:
+        digest(plan)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < len(text) / 10

@@ -330,3 +330,13 @@ def test_a_new_run_finds_what_another_has_on_its_way(make_run: RunMaker, contoso
 
     assert {1} == set(puts(contoso, ITEM).values())
     assert 7 == len(puts(contoso, ITEM))
+
+
+@pytest.mark.parametrize(("ended", "left"), [(0, "?"), (2, "?"), (50, "190"), (500, "10")])
+def test_the_time_left_is_told_when_there_is_something_to_tell_it_by(ended: int, left: str) -> None:
+    """
+    The first to end are groups and vaults, which say nothing of how long a thousand VMs take.
+    """
+    now = Progress(total=1000, ended=Counter(done=ended), seconds=10.0)
+
+    assert left == now.event.facts["left"]

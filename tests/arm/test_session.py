@@ -5,6 +5,7 @@ The pipeline: what is let through, what is logged, and how lists are read.
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -367,3 +368,26 @@ def test_azure_is_refused_on_binder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("BINDER_SERVICE_HOST", "x")
     with pytest.raises(InvalidParameters, match="Binder"):
         open_session("azure", Journal(tmp_path / "j.jsonl"))
+
+
+def test_what_this_process_answers_is_asked_one_after_the_other(session: Session) -> None:
+    """
+    Side by side its answers would only come later.
+    """
+    assert [(1, threading.get_ident()), (2, threading.get_ident())] == list(
+        session.each(lambda number: (number, threading.get_ident()), [1, 2])
+    )
+
+
+def test_over_the_network_several_are_asked_at_one_time(session: Session, tmp_path: Path) -> None:
+    """
+    None of them goes on before the last one has begun, and the answers keep their order.
+    """
+    remote = Session(session.target, session._credential, Journal(tmp_path / "remote.jsonl"))
+    all_there = threading.Barrier(4)
+
+    def look(number: int) -> int:
+        all_there.wait(10)
+        return number
+
+    assert [1, 2, 3, 4] == list(remote.each(look, [1, 2, 3, 4], 4))

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from math import ceil
 from typing import TypeVar
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -196,12 +197,14 @@ class Batch:
 
     def _wait(self) -> None:
         """
-        Wait until most are due: one look at all of them costs as much as one at the first.
+        Wait until most are due, for one look at all of them costs as much as one at the first; the last of the looks
+        comes when the last one is due.
         """
         if not self._flying:
             return
         now, dues = self._session.clock(), [each.due for each in self._flying]
-        until = max(min(dues), min(max(dues), now + LOOK))
+        left = max(dues) - now
+        until = max(min(dues), now + left / max(1, ceil(left / LOOK)))
         if until > now:
             self._session.sleep(until - now)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import FloatRect, Locator, Page
 
 from runbook_lib.sandbox import Sandbox, read_estate
 
@@ -242,6 +242,19 @@ class Notebook:
             if said := errors.all_text_contents():
                 raise AssertionError("\n".join(said))
             _give_up_after(end, "the notebook is still running")
+        self._still()
+
+    def _still(self) -> FloatRect:
+        """
+        Wait until the notebook moves no more, and return the place of its last cell: JupyterLab lays out a little after
+        the last output is there, and what moves under the mouse while its button is down is not clicked.
+        """
+        cell = self.page.locator(f"{PANEL} .jp-Cell").last
+        box = None
+        while (found := cell.bounding_box()) != box or box is None:
+            box = found
+            self.page.wait_for_timeout(500)
+        return box
 
     def cell(self, source: str) -> Locator:
         """
@@ -312,12 +325,7 @@ class Notebook:
         panel = self.page.locator(f"{PANEL} .jp-WindowedPanel-outer")
         panel.evaluate("panel => panel.scrollTo(0, 0)")
         self.page.set_viewport_size({"width": width, "height": TALL})
-        cell = self.page.locator(f"{PANEL} .jp-Cell").last
-        box = None
-        # JupyterLab lays out anew a little after the window has changed.
-        while (found := cell.bounding_box()) != box or box is None:
-            box = found
-            self.page.wait_for_timeout(500)
+        box = self._still()
         self.page.set_viewport_size({"width": width, "height": round(box["y"] + box["height"]) + BELOW})
 
 

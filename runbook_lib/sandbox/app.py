@@ -103,7 +103,6 @@ _FAILURES: dict[str, Failure] = {
     **network.FAILURES,
     **backups.FAILURES,
 }
-_ROUTER = Router(ROUTES)
 _CHANGING = ("Creating", "Provisioning", "Updating", "Deleting")
 
 
@@ -118,6 +117,7 @@ class ArmApp:
     def __init__(self, store: Store, wait: Callable[[float], None]) -> None:
         self._store = store
         self._wait = wait
+        self._router = _routed(ROUTES)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """
@@ -137,7 +137,7 @@ class ArmApp:
         if fault is not None:
             request = replace(request, fate=fault.fate)
             self._remove(fault)
-        match = _ROUTER.match(request.path)
+        match = self._router.match(request.path)
         route = None if match is None else match.routes.get(request.method)
         acted = fault is None or fault.acts
         answer = self._serve(request, match, route) if acted else None
@@ -217,6 +217,12 @@ class ArmApp:
             with self._store.writing() as state:
                 state.cancel_under(fault.resource)
                 state.delete(fault.resource)
+
+
+@lru_cache(maxsize=2)
+def _routed(routes: tuple[Route, ...]) -> Router:
+    # Every session on a sandbox makes an application, and they all have the same routes.
+    return Router(routes)
 
 
 def profile_of(state: State) -> Profile:

@@ -610,7 +610,7 @@ def test_a_part_of_another_day_is_read_anew(contoso: Sandbox, tmp_path: Path, ho
     estate = read_estate(file)
 
     assert 0 == result.exit_code, result.output
-    assert goes_on == ("0 there from an earlier try" not in result.stdout)
+    assert goes_on == (", 0 there from an earlier try" not in result.stdout)
     assert goes_on == (began == estate.source["read_at"])
     assert (contoso.now() - estate.as_of).total_seconds() < 60
     assert f"read at {estate.source['read_at']}" in result.stdout

@@ -579,7 +579,7 @@ def test_an_error_that_an_earlier_reading_leads_to_is_looked_at_anew(contoso: Sa
     _, result = _snapshot(tmp_path, *chosen)
 
     assert 0 == result.exit_code, result.output
-    assert "0 there from an earlier try" in result.stdout
+    assert ", 0 there from an earlier try" in result.stdout
 
 
 @pytest.mark.parametrize("link", ["https://127.0.0.1:1\\@management.azure.com/planted", "https://evil.example/planted"])

@@ -1,5 +1,6 @@
 """
-One schema of all parameters: types, defaults, choices, help, validation. Imports `errors`, `secrets` and `text`.
+One schema of all parameters: types, defaults, choices, help, validation. Imports `errors`, `naming`, `secrets` and
+`text`.
 
 The command line, the notebooks and the papermill engine read it, so that a name or a value is right or wrong everywhere
 alike. Names and values are ARM's own where ARM has one.
@@ -8,12 +9,10 @@ alike. Names and values are ARM's own where ARM has one.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import re
 import reprlib
 import shlex
-import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -22,6 +21,7 @@ from tzlocal.windows_tz import win_tz
 
 from runbook_lib import text
 from runbook_lib.errors import InvalidParameters
+from runbook_lib.naming import fill_name, has_hole, is_guid, is_host, is_tenant
 from runbook_lib.secrets import redacted
 
 __all__ = [
@@ -32,13 +32,8 @@ __all__ = [
     "Parameters",
     "as_options",
     "build",
-    "fill_name",
     "from_text",
-    "has_hole",
-    "is_guid",
     "is_masked",
-    "is_tenant",
-    "location_name",
     "schema",
 ]
 
@@ -206,66 +201,6 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def fill_name(name: str, template: str, **words: str) -> str:
-    """
-    Fill the template of parameter *name*: `vault_name`, `resource_group`, or the name of a policy.
-
-    Args:
-        words: what may stand in braces; of a subscription's GUID eight digits tell it apart.
-
-    Raises:
-        InvalidParameters: it names anything but *words*, or makes a name that ARM refuses.
-    """
-    words = {word: value[:8] if word == "subscription" else value for word, value in words.items()}
-    try:
-        holes = [hole for _, *hole in string.Formatter().parse(template) if hole[0] is not None]
-    except ValueError as error:
-        raise _template_problem(name, template, words) from error
-    # A format such as {location:>999999999} or {location.x} is no name of a place.
-    if any(hole not in ([word, "", None] for word in words) for hole in holes):
-        raise _template_problem(name, template, words)
-    filled = template.format(**words)
-    if not _NAME_RULES[name].fullmatch(filled):
-        raise InvalidParameters(
-            "policy_name" if name.endswith("policy_name") else name, name=name, value=filled, section="vault"
-        )
-    return filled
-
-
-def has_hole(template: str, word: str) -> bool:
-    """
-    Tell whether a template, one that can be filled, has *word* in braces.
-    """
-    return any(hole == word for _, hole, *_ in string.Formatter().parse(template))
-
-
-def _template_problem(name: str, template: str, words: Iterable[str]) -> InvalidParameters:
-    return InvalidParameters(
-        "template", name=name, value=template, words=", ".join(f"{{{word}}}" for word in words) or "nothing"
-    )
-
-
-def is_guid(value: str) -> bool:
-    """
-    Tell whether *value* is written as the ids of subscriptions and tenants are.
-    """
-    return bool(_GUID.fullmatch(value))
-
-
-def is_tenant(value: str) -> bool:
-    """
-    Tell whether *value* may be a tenant: its id, or one of its domains.
-    """
-    return is_guid(value) or bool(_HOST.fullmatch(value) and "." in value)
-
-
-def location_name(value: str) -> str:
-    """
-    Normalise a region: `West Europe` and `westeurope` are one.
-    """
-    return value.replace(" ", "").lower()
-
-
 def _unknown(name: str) -> InvalidParameters:
     known = ", ".join(NAMES)
     if near := difflib.get_close_matches(name, NAMES, 1):
@@ -355,21 +290,9 @@ def _shown(name: str, value: str) -> str:
 
 
 Problems = Iterable[InvalidParameters]
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# Spec and guide agree: 2-50 characters, a letter first, then letters, digits and hyphens (guide, vault step 4).
-_VAULT_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,49}")
-_GROUP_NAME = re.compile(r"[-\w._()]{0,89}[-\w_()]")
-_POLICY_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{1,148}[a-zA-Z0-9]")
-_NAME_RULES = {
-    "vault_name": _VAULT_NAME,
-    "resource_group": _GROUP_NAME,
-    "policy_name": _POLICY_NAME,
-    "enhanced_policy_name": _POLICY_NAME,
-}
 # The policy that every vault holds for SQL Server.
 _NOT_FOR_VMS = "hourlylogbackup"
 _TIME = re.compile(r"([01][0-9]|2[0-3]):(00|30)")
-_HOST = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9.]{0,251}[a-zA-Z0-9])?")
 
 
 def _names(p: Parameters) -> Problems:
@@ -470,16 +393,9 @@ def _network(p: Parameters) -> Problems:
     yield from _range(p, "proxy_port", 1, 65535)
     if p.network_option == "http_proxy" and not p.proxy_host:
         yield InvalidParameters("proxy_host_missing", name="proxy_host")
-    if p.proxy_host and not _is_host(p.proxy_host):
+    if p.proxy_host and not is_host(p.proxy_host):
         # The value is not repeated: a proxy URL may hold a password.
         yield InvalidParameters("proxy_host", name="proxy_host")
-
-
-def _is_host(value: str) -> bool:
-    try:
-        return ipaddress.ip_address(value).version == 4
-    except ValueError:
-        return bool(_HOST.fullmatch(value)) and not value.replace(".", "").isdigit()
 
 
 _RULES: tuple[Callable[[Parameters], Problems], ...] = (

@@ -1,5 +1,5 @@
 """
-Which VMs a run is about. Pure: imports `errors`, `parameters` and `records`.
+Which VMs a run is about. Pure: imports `errors`, `naming`, `parameters` and `records`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from runbook_lib.errors import InvalidParameters, RunbookError
-from runbook_lib.parameters import Parameters, location_name
+from runbook_lib.naming import location_name
+from runbook_lib.parameters import Parameters
 from runbook_lib.records import Inventory, VirtualMachine, key
 
 __all__ = ["VMS", "accepted_risk", "select"]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from click.testing import CliRunner
 from recorded.feeding import type_of
 
-from runbook_lib.arm.inventory import API_VERSIONS
+from runbook_lib.arm.reader import API_VERSIONS
 from runbook_lib.cli import main
 from runbook_lib.sandbox import Sandbox
 

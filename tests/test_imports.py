@@ -20,6 +20,7 @@ ROOT = Path(runbook_lib.__file__).parent
 ORDER = (
     ("private", "text", "secrets"),
     ("errors", "events", "places", "records"),
+    ("naming",),
     ("parameters",),
     ("policy", "retention"),
     ("offering", "placement", "selection", "rights"),
@@ -66,6 +67,7 @@ PURE = (
     "text",
     "errors",
     "records",
+    "naming",
     "parameters",
     "policy",
     "retention",

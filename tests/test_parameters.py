@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_lib.errors import InvalidParameters
-from runbook_lib.parameters import NAMES, Parameters, build, fill_name, from_text, location_name, schema
+from runbook_lib.naming import fill_name, location_name
+from runbook_lib.parameters import NAMES, Parameters, build, from_text, schema
 
 TWO = "ABCDEF01-2345-6789-abcd-ef0123456789"
 SECRET = "hunter2"

@@ -7,12 +7,13 @@ read where the status list does not have it. What cannot be read is recorded as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC
+from typing import Any
 
 from runbook_lib.arm import machines, networks, shapes
+from runbook_lib.arm.reader import API_VERSIONS, Readable, Reader
 from runbook_lib.arm.servicetags import service_tags_list, service_tags_path
 from runbook_lib.arm.session import ArmError
 from runbook_lib.arm.wire import Json, as_text, properties_of
@@ -36,7 +37,6 @@ from runbook_lib.records import (
     SERVICE_TAGS,
     Inventory,
     ProtectedItem,
-    Target,
     Unread,
     Vault,
     VirtualMachine,
@@ -45,120 +45,11 @@ from runbook_lib.records import (
 )
 from runbook_lib.selection import VMS, select
 
-__all__ = ["API_VERSIONS", "Readable", "read_inventory"]
+__all__ = ["read_inventory"]
 
-# One place for the versions of what is read raw; the typed clients bring their own. Chosen: what those clients send.
-API_VERSIONS = {
-    "subscriptions": "2022-12-01",
-    "resources": "2025-04-01",
-    "compute": "2026-04-01",
-    "network": "2026-03-01",
-    "vaults": "2026-11-01",
-    "backup": "2026-10-01",
-    "disks": "2024-03-02",
-    "locks": "2020-05-01",
-    "keyvault": "2023-07-01",
-}
 JOBS = f"{VAULTS}/backupJobs"
 # The service takes 150 reads of jobs an hour (azure-contract, throttling), and a run reads the estate several times.
 MOST_JOB_LISTS = 20
-
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Readable(Protocol):
-    """
-    What can be read: a session, or what keeps its answers.
-    """
-
-    @property
-    def target(self) -> Target:
-        """
-        Where it reads.
-        """
-
-    @property
-    def now(self) -> datetime:
-        """
-        The service's clock at its last answer.
-        """
-
-    def each(self, look: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """
-        Do the same for each of *items*, several at one time where that is of use.
-        """
-
-    def get(self, path: str, api_version: str, **query: str) -> Json:
-        """
-        Read one resource.
-        """
-
-    def rows(self, path: str, api_version: str, **query: str) -> Iterator[Json]:
-        """
-        Read a list over all its pages.
-        """
-
-
-@dataclass(slots=True)
-class _Reader:
-    """
-    Reads lists side by side and keeps what went wrong.
-    """
-
-    session: Readable
-    unread: list[Unread] = field(default_factory=list)
-
-    def each(self, scope: str, what: str, path: str, family: str, take: Callable[[Json], None], **query: str) -> bool:
-        """
-        Hand the rows of a list to *take* as its pages arrive, so that no list is ever whole in memory.
-
-        Returns:
-            Whether all pages were read; if not, there is a record of why, and what was taken is to be forgotten.
-        """
-        try:
-            for row in self.session.rows(path, API_VERSIONS[family], **query):
-                take(row)
-        except ArmError as error:
-            self._missed(scope, what, error)
-            return False
-        return True
-
-    def keyed(
-        self, scope: str, what: str, path: str, family: str, read: Callable[[Json], Any], **query: str
-    ) -> dict[str, Any] | None:
-        """
-        Read a list whole as records, by their keys; None when any page of it could not be read.
-        """
-        found: dict[str, Any] = {}
-
-        def take(row: Json) -> None:
-            record = read(row)
-            if record is not None and record.id:
-                found[key(record.id)] = record
-
-        return found if self.each(scope, what, path, family, take, **query) else None
-
-    def rows(self, scope: str, what: str, path: str, family: str, **query: str) -> list[Json] | None:
-        """
-        Read a short list whole; None, and a record of why, when any page of it could not be read.
-        """
-        found: list[Json] = []
-        return found if self.each(scope, what, path, family, found.append, **query) else None
-
-    def one(self, scope: str, what: str, path: str, family: str, **query: str) -> Json | None:
-        """
-        Read one resource; None, and a record of why, when it could not be read.
-        """
-        try:
-            return self.session.get(path, API_VERSIONS[family], **query)
-        except ArmError as error:
-            self._missed(scope, what, error)
-            return None
-
-    def _missed(self, scope: str, what: str, error: ArmError) -> None:
-        self.unread.append(Unread(scope=scope, what=what, status=error.status, code=error.code, message=error.message))
 
 
 @without_collector()
@@ -176,7 +67,7 @@ def read_inventory(session: Readable, asked: Parameters, sought: tuple[str, ...]
         SignInError: the target refuses the caller, or does not answer.
         InvalidParameters: a subscription that is named cannot be seen.
     """
-    reader = _Reader(session)
+    reader = Reader(session)
     try:
         seen = [shapes.subscription(row) for row in session.rows("/subscriptions", API_VERSIONS["subscriptions"])]
     except ArmError as error:
@@ -233,7 +124,7 @@ def _keyed(rows: Iterable[Json] | None, read: Callable[[Json], Any]) -> dict[str
     return {key(record.id): record for record in found if record is not None and record.id}
 
 
-def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict[str, dict[str, Any]]:
+def _read_subscription(reader: Reader, scope: str, *, for_vaults: bool) -> dict[str, dict[str, Any]]:
     """
     Read a subscription's VMs and what surrounds them.
 
@@ -282,7 +173,7 @@ def _read_subscription(reader: _Reader, scope: str, *, for_vaults: bool) -> dict
     return found
 
 
-def _with_statuses(reader: _Reader, scope: str, vms: dict[str, VirtualMachine]) -> dict[str, VirtualMachine]:
+def _with_statuses(reader: Reader, scope: str, vms: dict[str, VirtualMachine]) -> dict[str, VirtualMachine]:
     """
     Add to the VMs of a subscription what its list of statuses says of them; nothing if that cannot be read whole.
     """
@@ -295,10 +186,10 @@ def _with_statuses(reader: _Reader, scope: str, vms: dict[str, VirtualMachine]) 
             seen[key(vm.id)] = machines.with_instance_view(vm, view)
 
     path = f"{scope}/providers/{VMS}"
-    return vms | seen if reader.each(scope, f"{VMS}/instanceView", path, "compute", take, statusOnly="true") else vms
+    return vms | seen if reader.stream(scope, f"{VMS}/instanceView", path, "compute", take, statusOnly="true") else vms
 
 
-def _read_subnets(reader: _Reader, scope: str) -> dict[str, Any]:
+def _read_subnets(reader: Reader, scope: str) -> dict[str, Any]:
     what = "Microsoft.Network/virtualNetworks"
     found: dict[str, Any] = {}
 
@@ -306,10 +197,10 @@ def _read_subnets(reader: _Reader, scope: str) -> dict[str, Any]:
         for subnet in networks.subnets(row):
             found[key(subnet.id)] = subnet
 
-    return found if reader.each(scope, what, f"{scope}/providers/{what}", "network", take) else {}
+    return found if reader.stream(scope, what, f"{scope}/providers/{what}", "network", take) else {}
 
 
-def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
+def _read_vaults(reader: Reader, scope: str) -> dict[str, dict[str, Any]]:
     rows = reader.rows(scope, VAULTS, f"{scope}/providers/{VAULTS}", "vaults") or []
     # Wherever there may be a vault that a selected VM is in, what holds it matters.
     locks = reader.rows(scope, LOCKS, f"{scope}/providers/{LOCKS}", "locks")
@@ -335,7 +226,7 @@ def _read_vaults(reader: _Reader, scope: str) -> dict[str, dict[str, Any]]:
     return {"vaults": vaults, "policies": policies, "items": items, "locks": _keyed(locks, shapes.lock)}
 
 
-def _items(reader: _Reader, vault_id: str, rows: Iterable[Json]) -> tuple[dict[str, Any], bool]:
+def _items(reader: Reader, vault_id: str, rows: Iterable[Json]) -> tuple[dict[str, Any], bool]:
     """
     Read a vault's items; one that cannot be understood may protect any VM, so the vault counts as unread.
     """
@@ -350,7 +241,7 @@ def _items(reader: _Reader, vault_id: str, rows: Iterable[Json]) -> tuple[dict[s
     return found, understood
 
 
-def _with_instance_views(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
+def _with_instance_views(reader: Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
     """
     Read single instance views where the status list leaves a question: no status, no power state, or running without an
     agent. Only for the selected VMs, for each costs a call.
@@ -369,7 +260,7 @@ def _with_instance_views(reader: _Reader, inventory: Inventory, chosen: Iterable
     return replace(inventory, vms={**inventory.vms, **looked})
 
 
-def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
+def _with_vault_settings(reader: Reader, inventory: Inventory) -> Inventory:
     """
     Read the settings of the vaults where there are VMs that they could protect; a list of vaults does not show them.
     """
@@ -390,7 +281,7 @@ def _with_vault_settings(reader: _Reader, inventory: Inventory) -> Inventory:
     return replace(inventory, vaults={**inventory.vaults, **looked})
 
 
-def _with_jobs(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
+def _with_jobs(reader: Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
     """
     Read the running jobs of the vaults that hold a selected VM: the agent is not to be updated meanwhile.
     """
@@ -411,7 +302,7 @@ def _with_jobs(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMa
     )
 
 
-def _with_points(reader: _Reader, inventory: Inventory, items: Iterable[ProtectedItem]) -> Inventory:
+def _with_points(reader: Reader, inventory: Inventory, items: Iterable[ProtectedItem]) -> Inventory:
     """
     Read the recovery points of the items that are to come under another policy, for it may not keep them all.
     """
@@ -429,7 +320,7 @@ def _with_points(reader: _Reader, inventory: Inventory, items: Iterable[Protecte
     return replace(inventory, items={**inventory.items, **looked})
 
 
-def _with_key_vaults(reader: _Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
+def _with_key_vaults(reader: Reader, inventory: Inventory, chosen: Iterable[VirtualMachine]) -> Inventory:
     """
     Read the Key Vaults of selected VMs with Azure Disk Encryption: each once, and no other.
     """
@@ -443,7 +334,7 @@ def _with_key_vaults(reader: _Reader, inventory: Inventory, chosen: Iterable[Vir
     return replace(inventory, key_vaults=_keyed((row for row in read if row is not None), machines.key_vault))
 
 
-def _with_service_tags(reader: _Reader, inventory: Inventory, chosen: Sequence[VirtualMachine]) -> Inventory:
+def _with_service_tags(reader: Reader, inventory: Inventory, chosen: Sequence[VirtualMachine]) -> Inventory:
     """
     Read the service tags list once: it is the same wherever it is asked for.
     """

@@ -18,7 +18,8 @@ from runbook_lib.arm.session import Session
 from runbook_lib.arm.signin import Asked, Prompt, SignIn, cloud_of
 from runbook_lib.errors import InvalidParameters
 from runbook_lib.journal import Journal
-from runbook_lib.parameters import build, is_guid
+from runbook_lib.naming import is_guid
+from runbook_lib.parameters import build
 from runbook_lib.places import state_path
 from runbook_lib.private import make_folder
 from runbook_lib.records import Origin, Target, decode

@@ -24,7 +24,7 @@ from runbook_lib.arm.wire import (
     properties_of,
     state_of,
 )
-from runbook_lib.parameters import location_name
+from runbook_lib.naming import location_name
 from runbook_lib.policy import terms
 from runbook_lib.records import (
     BackupJob,

@@ -20,7 +20,8 @@ from azure.mgmt.core.tools import get_arm_endpoints
 
 from runbook_lib.arm.pipeline import origin_of
 from runbook_lib.errors import InvalidParameters, SignInError
-from runbook_lib.parameters import Parameters, is_tenant
+from runbook_lib.naming import is_tenant
+from runbook_lib.parameters import Parameters
 from runbook_lib.places import interactive
 from runbook_lib.secrets import redacted
 

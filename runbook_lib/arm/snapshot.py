@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from runbook_lib.arm.inventory import API_VERSIONS, read_inventory
+from runbook_lib.arm.inventory import read_inventory
+from runbook_lib.arm.reader import API_VERSIONS
 from runbook_lib.arm.recorder import Recorder, TooOld, named
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.arm.wire import Json, as_text, properties_of

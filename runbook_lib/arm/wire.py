@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from runbook_lib.parameters import location_name
+from runbook_lib.naming import location_name
 
 __all__ = [
     "Json",

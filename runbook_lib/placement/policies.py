@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache, partial
 
-from runbook_lib.parameters import Parameters, fill_name
+from runbook_lib.naming import fill_name
+from runbook_lib.parameters import Parameters
 from runbook_lib.placement.place import Bin, Place, home_of, policy_type
 from runbook_lib.placement.vaults import is_here
 from runbook_lib.records import Inventory, ProtectedItem, VirtualMachine, key

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from runbook_lib.parameters import Parameters, fill_name, has_hole
+from runbook_lib.naming import fill_name, has_hole
+from runbook_lib.parameters import Parameters
 from runbook_lib.placement.place import MOST_VMS, Bin
 from runbook_lib.records import Inventory, Vault, VirtualMachine, key
 

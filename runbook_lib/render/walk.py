@@ -11,7 +11,8 @@ from typing import Any
 
 from runbook_lib.checks import CATALOGUE
 from runbook_lib.errors import RunbookError
-from runbook_lib.parameters import Parameters, fill_name, schema
+from runbook_lib.naming import fill_name
+from runbook_lib.parameters import Parameters, schema
 from runbook_lib.records import Finding, Inventory, Status, VirtualMachine, VmVerdict, key
 from runbook_lib.render.estate import machine
 from runbook_lib.render.sinks import Table

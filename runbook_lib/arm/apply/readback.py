@@ -10,7 +10,7 @@ from typing import Any
 
 from runbook_lib.arm import networks, shapes
 from runbook_lib.arm.apply.operations import is_broken, is_running
-from runbook_lib.arm.inventory import API_VERSIONS
+from runbook_lib.arm.reader import API_VERSIONS
 from runbook_lib.arm.session import ArmError, Session
 from runbook_lib.arm.wire import as_list, as_object, name_of, properties_of
 from runbook_lib.plan import is_done

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from playwright.sync_api import FloatRect, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from runbook_lib.sandbox import Sandbox, read_estate
 
@@ -28,8 +28,9 @@ __all__ = ["ERROR", "PATIENCE", "TALL", "Desk", "JupyterLab", "Notebook"]
 ROOT = Path(__file__).parents[2]
 # Seconds. Starting a kernel and reading the estate take three on a quiet machine, and ten times that on a busy one.
 PATIENCE = 90
-# Pixels. In a window of this height JupyterLab draws all cells; in a lower one, those in view.
-TALL = 9000
+# Pixels. In a window of this height JupyterLab draws all cells; in a lower one, those in view, and some seconds after
+# Run All it scrolls to the last of them, away from under the mouse.
+TALL = 12000
 # What the window has below its last cell: a margin and the status bar.
 BELOW = 60
 # The notebook in front: those in other tabs stay in the page, hidden.
@@ -183,6 +184,8 @@ class Desk:
         Click the link that leads to *notebook* at the end of the one in front, and wait for its kernel.
         """
         self.page.locator(f'{PANEL} .jp-MarkdownOutput p:has-text("Next:") a').last.click()
+        # It was made as high as the notebook that is left.
+        self.page.set_viewport_size({"width": 1280, "height": TALL})
         return self._in_front(notebook)
 
     def _in_front(self, notebook: str) -> Notebook:
@@ -242,19 +245,6 @@ class Notebook:
             if said := errors.all_text_contents():
                 raise AssertionError("\n".join(said))
             _give_up_after(end, "the notebook is still running")
-        self._still()
-
-    def _still(self) -> FloatRect:
-        """
-        Wait until the notebook moves no more, and return the place of its last cell: JupyterLab lays out a little after
-        the last output is there, and what moves under the mouse while its button is down is not clicked.
-        """
-        cell = self.page.locator(f"{PANEL} .jp-Cell").last
-        box = None
-        while (found := cell.bounding_box()) != box or box is None:
-            box = found
-            self.page.wait_for_timeout(500)
-        return box
 
     def cell(self, source: str) -> Locator:
         """
@@ -325,7 +315,12 @@ class Notebook:
         panel = self.page.locator(f"{PANEL} .jp-WindowedPanel-outer")
         panel.evaluate("panel => panel.scrollTo(0, 0)")
         self.page.set_viewport_size({"width": width, "height": TALL})
-        box = self._still()
+        cell = self.page.locator(f"{PANEL} .jp-Cell").last
+        box = None
+        # JupyterLab lays out anew a little after the window has changed.
+        while (found := cell.bounding_box()) != box or box is None:
+            box = found
+            self.page.wait_for_timeout(500)
         self.page.set_viewport_size({"width": width, "height": round(box["y"] + box["height"]) + BELOW})
 
 
